@@ -1,0 +1,63 @@
+"""The kinds of entries as frozen dataclasses, and their bytes (ledger format, sections 1.1, 1.5 and 1.7)."""
+
+from __future__ import annotations
+
+from ledger.core.entries.base import COMMON_MEMBERS, KINDS, LEDGER_MEMBERS, Entry
+from ledger.core.entries.codec import Decoded, check_members, decode_entry, encode_entry
+from ledger.core.entries.deliveries import (
+    DeliveryAttempted,
+    DeliveryImported,
+    DeliveryRefused,
+    DeliverySettled,
+    Observed,
+    ReceivedBy,
+    ReplayRequested,
+)
+from ledger.core.entries.grants import Evidence, GrantAmended, GrantChanged, GrantIssued, SubscriptionChanged
+from ledger.core.entries.log import IndexSealed, KeyRotated, LedgerOpened
+from ledger.core.entries.parties import (
+    AccountChanged,
+    AccountRegistered,
+    AppOwned,
+    AppStanding,
+    DeveloperChanged,
+    EndpointChecked,
+    EndpointRegistered,
+    EndpointTransferred,
+    ProcessorDeclared,
+)
+
+__all__ = [
+    "COMMON_MEMBERS",
+    "KINDS",
+    "LEDGER_MEMBERS",
+    "AccountChanged",
+    "AccountRegistered",
+    "AppOwned",
+    "AppStanding",
+    "Decoded",
+    "DeliveryAttempted",
+    "DeliveryImported",
+    "DeliveryRefused",
+    "DeliverySettled",
+    "DeveloperChanged",
+    "EndpointChecked",
+    "EndpointRegistered",
+    "EndpointTransferred",
+    "Entry",
+    "Evidence",
+    "GrantAmended",
+    "GrantChanged",
+    "GrantIssued",
+    "IndexSealed",
+    "KeyRotated",
+    "LedgerOpened",
+    "Observed",
+    "ProcessorDeclared",
+    "ReceivedBy",
+    "ReplayRequested",
+    "SubscriptionChanged",
+    "check_members",
+    "decode_entry",
+    "encode_entry",
+]

@@ -1,0 +1,57 @@
+"""The exceptions of the whole project, and whose fault each one tells of.
+
+"No" is a value with a reason and never an exception; what is raised here is *broken* input, *broken* evidence or a
+*failed* operation. An impossible state is an ``AssertionError``. The exception's type says who has to act:
+
+- the caller, who handed over something unusable: :class:`FormatError`, :class:`RejectedError`, :class:`ConflictError`,
+  :class:`UsageError`;
+- nobody but an investigator, because evidence does not hold: :class:`ProofError`, :class:`SignatureError`,
+  :class:`ForkError`;
+- the operator of the machine: :class:`StoreError`, :class:`SettingsError`.
+"""
+
+from __future__ import annotations
+
+
+class LedgerError(Exception):
+    """Base of every error that this project raises on purpose; its text is fit for a person to read."""
+
+
+class FormatError(LedgerError, ValueError):
+    """Bytes or text that are not the one canonical form of anything."""
+
+
+class RejectedError(LedgerError):
+    """A well-formed record or event that the ledger refuses; ``reason`` names the rule in a few words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class ConflictError(RejectedError):
+    """The ``uid`` is taken by an entry with other content (ledger format, section 1.1)."""
+
+
+class ProofError(LedgerError):
+    """A Merkle, map or completeness proof that does not prove what it claims."""
+
+
+class SignatureError(LedgerError):
+    """A signed note that no known key signed, or that a known key did not sign as stated."""
+
+
+class ForkError(LedgerError):
+    """Two signed states of one log that no single history explains; the text says which."""
+
+
+class StoreError(LedgerError):
+    """The database or a file could not be read or written; nothing was half done when this is raised."""
+
+
+class SettingsError(LedgerError):
+    """A setting is missing or unusable; the text names the setting and the fix."""
+
+
+class UsageError(LedgerError):
+    """A command was asked for something it cannot do; the text says what to do instead."""
