@@ -1,0 +1,227 @@
+"""One batch: drafts judged in order, each on the state after the one before it, and linked (sections 1.1 and 1.5).
+
+Nothing here is durable. The batch moves the state that it was given; whoever runs it commits the rows or throws the
+state away. The order for each draft is: repeated ``uid``, looked-up members, bytes (the codec checks every member),
+admission, link. An item that is rejected leaves no trace, so its neighbours are judged as if it had not been there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from hashlib import sha256
+
+import msgspec
+
+from ledger.core.admission import check_admission
+from ledger.core.canonical import JsonValue
+from ledger.core.chain import ZERO_PREV
+from ledger.core.completion import complete
+from ledger.core.entries import LEDGER_MEMBERS
+from ledger.core.history import History, bears_state
+from ledger.errors import FormatError, RejectedError
+from ledger.ports import Codec, NewEntry, StoredEntry
+from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection
+from ledger.sequencer.gate import Backing, check_gate
+from ledger.sequencer.permit import Permit, Refused
+from ledger.sequencer.state import State
+
+SEND_WINDOW_MS = 1_000
+"""How long a permit lasts at most (ledger format, section 1.5)."""
+
+_SERVER_AT = frozenset({"at"})
+_NEVER_STATED = frozenset({*LEDGER_MEMBERS, "previous_developer", "received_by"})
+_GATE_MEMBERS = frozenset(
+    {"at", "kind", "uid", "decided_at_size", "grant", "grant_version", "scope", "send_before"}
+)
+_REFUSED_MEMBERS = (
+    "actor",
+    "at",
+    "via",
+    "delivery",
+    "attempt",
+    "event",
+    "event_type",
+    "account",
+    "subjects",
+    "developer",
+    "app",
+    "environment",
+    "endpoint",
+)
+
+
+def uids_of(item: Draft | AttemptDraft) -> tuple[str, ...]:
+    """The uids that decide whether ``item`` repeats an earlier one; none when it has none to look up."""
+    if isinstance(item, AttemptDraft):
+        return _attempt_uids(item.members)
+    uid = item.members.get("uid")
+    return (uid,) if isinstance(uid, str) else ()
+
+
+def _attempt_uids(members: Mapping[str, JsonValue]) -> tuple[str, str]:
+    name = f"{members.get('delivery')}/{members.get('attempt')}"
+    return f"delivery.attempted/{name}", f"delivery.refused/{name}"
+
+
+class Batch:
+    """Rows to append after ``state.head``, in the making.
+
+    ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``now_ms`` is the clock, clamped by the caller.
+    """
+
+    def __init__(
+        self, state: State, codec: Codec, taken: Mapping[str, StoredEntry | NewEntry], now_ms: int
+    ) -> None:
+        self.rows: list[NewEntry] = []
+        self.moved_history = False
+        self._state = state
+        self._history: History = state.history
+        self._codec = codec
+        self._taken = taken
+        self.now_ms = now_ms
+        self._start = state.head.size
+        self._prev = state.head.leaf_hash.hex() if state.head.leaf_hash is not None else ZERO_PREV
+        self._places: dict[str, NewEntry] = {}
+
+    def find(self, uids: Iterable[str]) -> dict[str, NewEntry]:
+        """The rows of this batch that hold one of ``uids``."""
+        places = self._places
+        return {uid: places[uid] for uid in uids if uid in places}
+
+    def judge_all(self, items: Iterable[Draft | AttemptDraft]) -> list[Decision]:
+        """The outcome of each of ``items``, valid once the rows are durable."""
+        return [self.judge(item) if isinstance(item, Draft) else self.judge_attempt(item) for item in items]
+
+    def judge(self, draft: Draft) -> Appended | Rejection:
+        """Append ``draft`` to the rows, or say why not, or find the entry that it repeats."""
+        uid = draft.members.get("uid")
+        if not isinstance(uid, str):
+            return Rejection("the draft has no uid", "malformed")
+        earlier = self._places.get(uid) or self._taken.get(uid)
+        exclude = draft.compare_exclude
+        if earlier is not None:
+            if "at" not in draft.members:
+                exclude = exclude | _SERVER_AT
+            return _repeat(earlier, draft.members, exclude | _NEVER_STATED)
+        members = dict(draft.members)
+        members.setdefault("at", self.now_ms)
+        row = self._append(uid, members, draft.live, draft.intended_endpoint)
+        return row if isinstance(row, Rejection) else Appended(row.seq, row.leaf_hash, row.data, True)
+
+    def judge_attempt(self, draft: AttemptDraft) -> Decision:
+        """Append the attempt and give a permit, or append its refusal, or find what was decided about it before."""
+        attempted_uid, refused_uid = _attempt_uids(draft.members)
+        earlier = self._places.get(attempted_uid) or self._taken.get(attempted_uid)
+        if earlier is not None:
+            # Whoever comes second, be it the same worker after a lost answer, gets no permit: the first may be sending.
+            return _repeat(earlier, draft.members, draft.compare_exclude | _GATE_MEMBERS | _NEVER_STATED)
+        earlier = self._places.get(refused_uid) or self._taken.get(refused_uid)
+        if earlier is not None:
+            stated = {name: draft.members[name] for name in _REFUSED_MEMBERS if name in draft.members}
+            repeated = _repeat(
+                earlier, stated, draft.compare_exclude | _GATE_MEMBERS | _NEVER_STATED | {"reason"}
+            )
+            if isinstance(repeated, Rejection):
+                return repeated
+            code = msgspec.json.decode(repeated.data)["reason"]
+            return Refused(repeated.seq, repeated.leaf_hash, code, created=False)
+        members = dict(draft.members)
+        members.setdefault("at", self.now_ms)
+        try:
+            answer = check_gate(self._history, members, self.now_ms)
+        except RejectedError as error:
+            return Rejection(error.reason, "malformed")
+        if isinstance(answer, Backing):
+            return self._permit(attempted_uid, members, answer)
+        refused = {name: members[name] for name in _REFUSED_MEMBERS if name in members}
+        refused |= {"kind": "delivery.refused", "uid": refused_uid, "reason": answer.code}
+        row = self._append(refused_uid, refused, live=True)
+        return (
+            row if isinstance(row, Rejection) else Refused(row.seq, row.leaf_hash, answer.code, created=True)
+        )
+
+    def _permit(self, uid: str, members: dict[str, JsonValue], backing: Backing) -> Permit | Rejection:
+        # What is recorded by now and takes effect within the window ends the permit: a byte that leaves before it is
+        # backed by all that was known.
+        send_before_ms = min(
+            self.now_ms + SEND_WINDOW_MS, backing.until_ms, self._state.next_change_ms(self.now_ms)
+        )
+        members["kind"] = "delivery.attempted"
+        members["uid"] = uid
+        members["grant"] = backing.grant
+        members["grant_version"] = backing.version
+        members["scope"] = backing.scope
+        members["decided_at_size"] = self._start + len(self.rows)
+        members["send_before"] = send_before_ms
+        row = self._append(uid, members, live=True)
+        if isinstance(row, Rejection):
+            return row
+        return Permit(
+            row.seq,
+            row.leaf_hash,
+            str(members["delivery"]),
+            _integer(members["attempt"]),
+            str(members["endpoint"]),
+            backing.url,
+            send_before_ms,
+        )
+
+    def _append(
+        self, uid: str, members: dict[str, JsonValue], live: bool, intended_endpoint: str | None = None
+    ) -> NewEntry | Rejection:
+        """Put the entry of ``members``, which this method changes, at the end; ``uid`` is free."""
+        seq = self._start + len(self.rows)
+        members["v"] = 1
+        members["seq"] = seq
+        members["prev"] = self._prev
+        members["recorded_at"] = self.now_ms
+        try:
+            self._complete(members, seq, intended_endpoint)
+            data = self._codec.encode(members)
+        except FormatError as error:
+            return Rejection(str(error), "malformed")
+        except RejectedError as error:
+            return Rejection(error.reason)
+        reason = check_admission(self._history, members, live)
+        if reason is not None:
+            return Rejection(reason)
+        digest = sha256(b"\x00" + data)
+        bearing = bears_state(str(members["kind"]))
+        if bearing:
+            self.moved_history = True
+            self._state.add(self._codec.decode(data))
+        row = NewEntry(seq, uid, digest.digest(), data, bearing)
+        self._prev = digest.hexdigest()
+        self.rows.append(row)
+        self._places[uid] = row
+        return row
+
+    def _complete(self, members: dict[str, JsonValue], seq: int, intended_endpoint: str | None) -> None:
+        try:
+            complete(members, self._history, seq, endpoint=intended_endpoint)
+        except (AttributeError, KeyError, TypeError):
+            # Nobody has looked at these members yet. If they are malformed the codec says how, as a rejection of this
+            # one item; if they are not, the exception is a fault of ours and goes on.
+            self._codec.encode(members)
+            raise
+
+
+def _repeat(
+    earlier: StoredEntry | NewEntry, stated: Mapping[str, JsonValue], exclude: frozenset[str]
+) -> Appended | Rejection:
+    """The earlier entry where it says what is ``stated``, members in ``exclude`` left out; else a conflict."""
+    written = msgspec.json.decode(earlier.data)
+    before = {name: value for name, value in written.items() if name not in exclude}
+    now = {name: value for name, value in stated.items() if name not in exclude}
+    if before != now:
+        differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        return Rejection(
+            f"the uid {earlier.uid} is taken by entry {earlier.seq} with another {', '.join(differing)}",
+            "conflict",
+        )
+    return Appended(earlier.seq, earlier.leaf_hash, earlier.data, False)
+
+
+def _integer(value: JsonValue) -> int:
+    assert isinstance(value, int), "the codec accepted a number that is none"
+    return value

@@ -1,0 +1,54 @@
+"""The sequencer's state, rebuilt from what is durable: at start, and after a write whose outcome was unclear.
+
+The entries' bytes are the only source. Before anything is appended to them, the end of the log must agree with itself:
+the head row counts exactly the rows, and the last row's bytes are those of its place and its leaf hash. The whole log
+is not checked here; that is what ``verify`` does.
+"""
+
+from __future__ import annotations
+
+from ledger.core.chain import leaf_hash
+from ledger.core.entries import Entry
+from ledger.core.history import History
+from ledger.errors import ForkError, FormatError
+from ledger.ports import Codec, EntryStore
+from ledger.sequencer.state import Head, State
+
+
+def recover(store: EntryStore, codec: Codec) -> State:
+    """The state after the last durable entry of ``store``.
+
+    Raises ForkError when the end of the log contradicts itself (somebody edited the database), StoreError when it
+    cannot be read.
+    """
+    head = load_head(store, codec)
+    state = State(History(), head, [])
+    for row in store.fetch_state():
+        if row.seq >= head.size:
+            raise ForkError(f"there is an entry {row.seq} in a log of {head.size} entries")
+        state.add(_decode(codec, row.seq, row.data))
+    return state
+
+
+def load_head(store: EntryStore, codec: Codec) -> Head:
+    """The end of the log, checked; errors as :func:`recover`."""
+    size = store.size()
+    rows = list(store.fetch_range(max(0, size - 1), size + 1))
+    if [row.seq for row in rows] != ([size - 1] if size else []):
+        raise ForkError(f"the head row counts {size} entries, but the rows there are not those: run `verify`")
+    if not rows:
+        return Head()
+    last = rows[0]
+    entry = _decode(codec, last.seq, last.data)
+    if leaf_hash(last.data) != last.leaf_hash or entry.seq != last.seq or entry.uid != last.uid:
+        raise ForkError(
+            f"entry {last.seq} is not what was appended: its bytes do not fit its row; run `verify`"
+        )
+    return Head(size, last.leaf_hash, entry.recorded_at)
+
+
+def _decode(codec: Codec, seq: int, data: bytes) -> Entry:
+    try:
+        return codec.decode(data)
+    except FormatError as error:
+        raise ForkError(f"entry {seq} is not what was appended: {error}; run `verify`") from error

@@ -1,0 +1,99 @@
+"""A published log as a directory of files, to be verified (transparency formats, section 4.4).
+
+Implements :class:`ledger.ports.LogSource`. Nothing read here is trusted; what cannot be read becomes the fault of a block
+or a missing tile, and the verifier says what follows from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.core.checkpoint import parse_checkpoint
+from ledger.core.note import parse_note
+from ledger.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, TileId, decode_bundle, format_path, tile_at
+from ledger.errors import FormatError, StoreError
+from ledger.ports import Block
+
+
+@dataclass(frozen=True, slots=True)
+class TileDirectory:
+    """The log in ``directory`` as far as its checkpoint says that it reaches (``size``, unchecked)."""
+
+    directory: Path
+    size: int
+
+    @classmethod
+    def open(cls, directory: Path) -> TileDirectory:
+        """The log in ``directory``; raises StoreError when there is no readable checkpoint."""
+        try:
+            note = (directory / "checkpoint").read_bytes()
+        except OSError as error:
+            raise StoreError(f"{directory}/checkpoint: {error.strerror}; is this a published log?") from error
+        try:
+            return cls(directory, parse_checkpoint(parse_note(note).text).size)
+        except FormatError as error:
+            raise StoreError(f"{directory}/checkpoint is not a checkpoint: {error}") from error
+
+    def describe(self) -> str:
+        """The directory's path."""
+        return str(self.directory)
+
+    def size_available(self) -> int:
+        """The size that the checkpoint claims."""
+        return self.size
+
+    def checkpoint(self) -> bytes | None:
+        """The published checkpoint."""
+        return self._read("checkpoint")
+
+    def read_block(self, first: int, count: int) -> Block:
+        """Entries of whole bundles: ``first`` is a multiple of 256, and so is ``count`` unless the log ends there."""
+        entries: list[bytes] = []
+        hashes: list[bytes] = []
+        for index in range(first // TILE_WIDTH, -(-(first + count) // TILE_WIDTH)):
+            bundle = tile_at(ENTRIES_LEVEL, index, self.size)
+            if bundle is None:
+                break
+            found, fault = self._read_bundle(bundle)
+            entries += found
+            hashes.append(self._leaf_hashes(TileId(0, index, bundle.width)))
+            if fault is not None:
+                return Block(first, entries, b"".join(hashes), fault)
+        return Block(first, entries, b"".join(hashes))
+
+    def _read_bundle(self, bundle: TileId) -> tuple[list[bytes], str | None]:
+        path = format_path(bundle)
+        data = self._read(path)
+        if data is None and bundle.width < TILE_WIDTH:
+            data = self._read(format_path(bundle.full()))
+        if data is None:
+            return [], f"{path} is missing"
+        try:
+            entries = decode_bundle(data)
+        except FormatError as error:
+            return [], f"{path}: {error}"
+        if len(entries) < bundle.width:
+            return entries, f"{path} holds {len(entries)} entries"
+        # A left-over full bundle may stand in for a partial one that the checkpoint's size names.
+        return entries[: bundle.width], None
+
+    def _leaf_hashes(self, tile: TileId) -> bytes:
+        data = self.read_tile(format_path(tile))
+        if data is None and tile.width < TILE_WIDTH:
+            data = self.read_tile(format_path(tile.full()))
+            data = None if data is None else data[: tile.width * 32]
+        return data or b""
+
+    def read_tile(self, path: str) -> bytes | None:
+        """A published hash tile, or None where there is none."""
+        return self._read(path)
+
+    def _read(self, path: str) -> bytes | None:
+        try:
+            with open(f"{self.directory}/{path}", "rb", buffering=0) as file:
+                return file.read()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.directory}/{path}: {error.strerror}") from error

@@ -1,0 +1,1 @@
+"""What the log shows to the world: the published directory."""

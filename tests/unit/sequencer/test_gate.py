@@ -1,0 +1,192 @@
+"""The gate: a permit only where backed and only where created, judged in order (ledger format, section 1.5)."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.core import canonical
+from ledger.sequencer.draft import Appended, Decision, Draft, Rejection, expect
+from ledger.sequencer.permit import Permit, Refused
+from tests.support.log_world import (
+    START_MS,
+    World,
+    attempt,
+    check_world,
+    draft,
+    grant,
+    open_world,
+    opening,
+    revocation,
+    settlement,
+    tag,
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    opened = open_world(tmp_path)
+    opened.sequencer.append_many(opening())
+    yield opened
+    opened.close()
+
+
+def entry(world: World, seq: int) -> dict[str, canonical.JsonValue]:
+    (row,) = world.store.fetch_range(seq, seq + 1)
+    return canonical.decode(row.data)
+
+
+def permitted(decision: Decision) -> Permit:
+    assert isinstance(decision, Permit), decision
+    return decision
+
+
+def refused(decision: Decision) -> Refused:
+    assert isinstance(decision, Refused), decision
+    return decision
+
+
+def test_a_backed_attempt_gets_a_permit_for_its_own_durable_entry(world: World) -> None:
+    world.clock.ms += 7
+    permit = permitted(world.sequencer.request(attempt("d-1")))
+    members = entry(world, permit.seq)
+    assert permit.url == "https://a.example/hook"
+    assert (members["kind"], members["uid"]) == ("delivery.attempted", "delivery.attempted/d-1/1")
+    assert members["decided_at_size"] == permit.seq
+    assert (members["grant"], members["grant_version"], members["scope"]) == ("g-0", 1, "posts")
+    assert members["at"] == START_MS + 7
+    assert members["send_before"] == permit.send_before_ms == START_MS + 7 + 1000
+    assert permit.leaf_hash == world.store.leaf_hashes(permit.seq, permit.seq + 1)
+
+
+def test_a_revocation_recorded_first_wins_within_one_batch(world: World) -> None:
+    decisions = world.sequencer.submit([attempt("d-1"), revocation(0), attempt("d-2")]).result()
+    assert isinstance(decisions[0], Permit)
+    assert refused(decisions[2]).code == "DELIVERED_AFTER_REVOCATION"
+    check_world(world.directory)
+
+
+def test_a_grant_recorded_just_before_counts(world: World) -> None:
+    decisions = world.sequencer.submit([attempt("d-1", 9), grant(9), attempt("d-2", 9)]).result()
+    assert refused(decisions[0]).code == "NO_GRANT"
+    assert isinstance(decisions[2], Permit)
+
+
+def test_a_refusal_is_durable_with_its_code_and_without_content(world: World) -> None:
+    refusal = refused(world.sequencer.request(attempt("d-1", event_type="favorite_events")))
+    members = entry(world, refusal.seq)
+    assert (refusal.code, refusal.created) == ("SCOPE_EXCEEDED", True)
+    assert (members["kind"], members["uid"]) == ("delivery.refused", "delivery.refused/d-1/1")
+    assert members["reason"] == "SCOPE_EXCEEDED"
+    assert not {"payload", "grant", "send_before"} & members.keys()
+
+
+def test_a_retried_attempt_gets_no_second_permit(world: World) -> None:
+    first = permitted(world.sequencer.request(attempt("d-1")))
+    for again in (attempt("d-1"), attempt("d-1", worker="w2"), attempt("d-1", payload="2" * 64)):
+        decision = world.sequencer.request(again)
+        assert isinstance(decision, Appended)
+        assert (decision.created, decision.seq) == (False, first.seq)
+
+
+def test_of_64_workers_with_one_attempt_exactly_one_gets_a_permit(world: World) -> None:
+    decisions: list[Decision] = []
+    start = threading.Barrier(64)
+
+    def work(number: int) -> None:
+        start.wait()
+        decisions.append(world.sequencer.request(attempt("d-1", worker=f"w{number}")))
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(64)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(isinstance(decision, Permit) for decision in decisions) == 1
+    assert sum(isinstance(decision, Appended) and not decision.created for decision in decisions) == 63
+
+
+def test_an_attempt_that_was_refused_stays_refused(world: World) -> None:
+    first = refused(world.sequencer.request(attempt("d-1", 9)))
+    world.sequencer.append(grant(9))
+    again = refused(world.sequencer.request(attempt("d-1", 9)))
+    assert (again.created, again.seq, again.code) == (False, first.seq, "NO_GRANT")
+    assert isinstance(world.sequencer.request(attempt("d-1", 9, attempt=2)), Permit)
+
+
+def test_another_content_under_one_attempt_is_a_conflict(world: World) -> None:
+    world.sequencer.request(attempt("d-1"))
+    decision = world.sequencer.request(attempt("d-1", event="e_" + "1" * 32))
+    assert isinstance(decision, Rejection)
+    assert decision.code == "conflict"
+
+
+def test_a_permit_ends_with_the_grant_that_backs_it(world: World) -> None:
+    world.clock.ms += 100
+    ending = draft("grant.amended", "g-0", grant="g-0", account=tag(0), expires_at=START_MS + 400)
+    expect(world.sequencer.append(ending))
+    permit = permitted(world.sequencer.request(attempt("d-1")))
+    assert permit.send_before_ms == START_MS + 400
+
+
+def test_a_permit_ends_where_a_recorded_suspension_begins(world: World) -> None:
+    ahead = draft("account.suspended", "a", account=tag(0))
+    expect(world.sequencer.append(Draft({**ahead.members, "at": START_MS + 250})))
+    assert permitted(world.sequencer.request(attempt("d-1"))).send_before_ms == START_MS + 250
+    world.clock.ms += 250
+    assert refused(world.sequencer.request(attempt("d-2"))).code == "ACCOUNT_NOT_ACTIVE"
+
+
+def test_a_permit_ends_where_a_recorded_suspension_begins_after_a_restart(tmp_path: Path) -> None:
+    world = open_world(tmp_path)
+    world.sequencer.append_many(opening())
+    ahead = draft("account.suspended", "a", account=tag(0))
+    expect(world.sequencer.append(Draft({**ahead.members, "at": START_MS + 250})))
+    world.close()
+    world = open_world(tmp_path)
+    decision = permitted(world.sequencer.request(attempt("d-1")))
+    world.close()
+    assert decision.send_before_ms == START_MS + 250
+
+
+@pytest.mark.parametrize(
+    ("members", "code"),
+    [
+        ({"endpoint": "wh-x"}, "ENDPOINT_UNKNOWN"),
+        ({"app": "app-x"}, "ENDPOINT_NOT_OWNED"),
+        ({"environment": "test"}, "WRONG_ENVIRONMENT"),
+        ({"developer": "dev-x"}, "DEVELOPER_CHANGED_BY_TRANSFER"),
+        ({"event_type": "new_events"}, "EVENT_TYPE_UNMAPPED"),
+    ],
+)
+def test_an_intent_that_does_not_fit_is_refused(
+    world: World, members: dict[str, canonical.JsonValue], code: str
+) -> None:
+    assert refused(world.sequencer.request(attempt("d-1", 0, **members))).code == code
+
+
+def test_a_retired_endpoint_gets_nothing(world: World) -> None:
+    retired = draft("endpoint.retired", "wh-a", endpoint="wh-a", app="app-a", developer="dev-a")
+    expect(world.sequencer.append(retired))
+    assert refused(world.sequencer.request(attempt("d-1"))).code == "ENDPOINT_UNKNOWN"
+
+
+def test_an_endpoint_that_moved_to_another_app_gets_nothing_meant_for_the_first(world: World) -> None:
+    outcomes = world.sequencer.append_many(
+        [
+            draft("app.registered", "app-b", app="app-b", developer="dev-b"),
+            draft("endpoint.transferred", "wh-a", endpoint="wh-a", app="app-b", developer="dev-b"),
+        ]
+    )
+    assert all(isinstance(outcome, Appended) for outcome in outcomes)
+    assert refused(world.sequencer.request(attempt("d-1"))).code == "ENDPOINT_NOT_OWNED"
+
+
+def test_a_malformed_attempt_is_rejected_and_its_neighbours_are_not(world: World) -> None:
+    bad = attempt("d-2", payload="secret")
+    worse = attempt("d-3", account=5)
+    decisions = world.sequencer.submit([attempt("d-1"), bad, worse, settlement("d-1")]).result()
+    assert [type(decision) for decision in decisions] == [Permit, Rejection, Rejection, Appended]
