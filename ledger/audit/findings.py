@@ -1,0 +1,120 @@
+"""What a verification found, in one shape for deliveries and for the ledger itself (verdict rules, section 2.3)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ledger.core.faults import Fault
+from ledger.core.judgement import Judgement, Party
+from ledger.core.ledger_findings import Collision, LedgerFinding
+from ledger.core.verdicts import Code, Severity, severity_of
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One finding; ``judgement`` is there for deliveries only, ``subjects`` never leaves the process.
+
+    ``entries`` are the seqs it rests on, ascending; ``text`` says in words what was seen where there is no verdict.
+    """
+
+    code: Code
+    codes: tuple[Code, ...]
+    severity: Severity
+    entries: tuple[int, ...]
+    text: str | None = None
+    judgement: Judgement | None = None
+    details: dict[str, Any] | None = None
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        """Findings are listed by the entry that they begin at; the rest makes the order total."""
+        delivery = self.judgement.delivery if self.judgement else None
+        return (
+            self.entries[0] if self.entries else -1,
+            self.code,
+            (delivery.delivery, delivery.attempt) if delivery else ("", 0),
+            self.text or "",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as ``verify --json`` lists it."""
+        shared: dict[str, Any] = {
+            "code": self.code,
+            "codes": list(self.codes),
+            "severity": self.severity,
+            "entries": list(self.entries),
+        }
+        if self.judgement is None:
+            return shared | ({"text": self.text} if self.text else {}) | (self.details or {})
+        judged = self.judgement
+        delivery = judged.delivery
+        return shared | {
+            "delivery": delivery.delivery,
+            "attempt": delivery.attempt,
+            "verdict": judged.verdict,
+            "evidence": judged.evidence,
+            "disclosure": delivery.disclosure,
+            "exposure": judged.exposure,
+            "account": delivery.account,
+            "event_type": delivery.event_type,
+            "started_at": delivery.started_at_ms,
+            "expected": _party(judged.expected),
+            "actual": _party(judged.actual),
+            "nearest": [
+                {key: value for key, value in _miss(miss).items() if value is not None} for miss in judged.misses
+            ],
+            "tree_size": judged.tree_size,
+        }
+
+
+def _party(party: Party | None) -> dict[str, str] | None:
+    if party is None:
+        return None
+    return {name: value for name, value in asdict(party).items() if value is not None}
+
+
+def _miss(miss: Any) -> dict[str, Any]:
+    return {
+        "grant": miss.grant,
+        "code": miss.code,
+        "began_at": miss.began_at_ms,
+        "failed_at": miss.failed_at_ms,
+        "failed_seq": miss.failed_seq,
+    }
+
+
+def of_judgement(judged: Judgement) -> Finding | None:
+    """The finding of one judged attempt, or None where there is nothing to tell."""
+    if judged.code is None or judged.severity is None:
+        return None
+    return Finding(judged.code, judged.codes, judged.severity, judged.entries, judgement=judged)
+
+
+def of_fault(fault: Fault) -> Finding:
+    """The finding of something wrong with the log itself."""
+    severity = fault.severity or severity_of(fault.code)
+    return Finding(fault.code, (fault.code,), severity, (fault.position,), fault.text)
+
+
+def of_entry(found: LedgerFinding) -> Finding:
+    """The finding of an event that should not have been recorded, or was recorded late."""
+    return Finding(found.code, (found.code,), found.severity, (found.seq,), found.text)
+
+
+def of_collision(collision: Collision) -> Finding:
+    """The finding of two developers' endpoints at one address, port and path."""
+    text = (
+        f"{collision.endpoints[0]} of {collision.developers[0]} and {collision.endpoints[1]} of "
+        f"{collision.developers[1]} share {collision.address}, port {collision.port} and path {collision.path}"
+    )
+    details = {
+        "endpoints": list(collision.endpoints),
+        "developers": list(collision.developers),
+        "address": collision.address,
+        "port": collision.port,
+        "path": collision.path,
+        "since": collision.since_ms,
+    }
+    code: Code = "ENDPOINT_COLLISION"
+    return Finding(code, (code,), severity_of(code), (), text, details=details)

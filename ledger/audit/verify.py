@@ -1,0 +1,228 @@
+"""Verification from end to end (verdict rules, section 2; ledger format, sections 1.1 to 1.4).
+
+::
+
+    entry bytes -> chain, sequence, tree, tiles      structure
+    published checkpoint, kept checkpoints           signed state
+    index.sealed -> replayed map roots               seals
+    party and grant events -> history                entry findings, collisions
+    deliveries -> engine's sweep -> scalar rule      judgements
+
+Nothing is trusted but entry bytes, the log's public key and checkpoints kept from earlier. What cannot be checked is said
+in the report's notes.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from ledger.audit.backing import judge_suspects
+from ledger.audit.entry_reader import EntryReader
+from ledger.audit.findings import Finding, of_collision, of_entry, of_fault, of_judgement
+from ledger.audit.identities import IdentityCheck
+from ledger.audit.report import Exposed, Report
+from ledger.audit.seals import Seals
+from ledger.audit.signed_state import EarlierCheckpoint, check_earlier, check_signed
+from ledger.audit.structure import Structure
+from ledger.core.checkpoint import Checkpoint
+from ledger.core.entries import Entry
+from ledger.core.faults import FaultList
+from ledger.core.history import History
+from ledger.core.judgement import Judgement
+from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings
+from ledger.core.note import Verifier
+from ledger.ports import Codec, Engine, LogSource, Reading, Sweep
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to verify and how strictly.
+
+    ``verifier`` is the log's key, its name the log's origin, ``vkey`` the same as text. ``earlier`` are checkpoints kept
+    from before. ``hashes_are_tiles`` says that the source's stored leaf hashes *are* its level 0 tiles.
+    """
+
+    source: LogSource
+    verifier: Verifier
+    vkey: str
+    earlier: Sequence[EarlierCheckpoint] = ()
+    with_index: bool = True
+    require_tickets: bool = False
+    unsettled_max: int | None = None
+    hashes_are_tiles: bool = True
+    identities: IdentityCheck | None = None
+
+
+@dataclass(slots=True)
+class Verified:
+    """The report, and the checkpoint that may be remembered: None where the log is not the one signed."""
+
+    report: Report
+    checkpoint: Checkpoint | None
+    note: bytes | None
+    history: History
+    judgements: list[Judgement] = field(default_factory=list)
+
+
+def verify(request: Request, engine: Engine, codec: Codec, on_progress: Progress) -> Verified:
+    """Verify a whole log; the report is complete whatever is wrong with it."""
+    source = request.source
+    reading = engine.read(
+        source,
+        source.size_available(),
+        with_index=request.with_index,
+        with_identities=request.identities is not None,
+        on_progress=on_progress,
+    )
+    try:
+        return _Verification(request, reading, engine.name, codec, on_progress).run()
+    finally:
+        reading.close()
+
+
+class _Verification:
+    """The steps of one verification, and what they have in common."""
+
+    def __init__(
+        self, request: Request, reading: Reading, engine: str, codec: Codec, on_progress: Progress
+    ) -> None:
+        self._request = request
+        self._reading = reading
+        self._engine = engine
+        self._codec = codec
+        self._on_progress = on_progress
+        self._faults = FaultList()
+        self._structure = Structure(request.source, self._faults)
+        self._seals = Seals(self._faults)
+        self._history = History()
+        self._state: list[Entry] = []
+        self._notes: list[str] = []
+
+    def run(self) -> Verified:
+        """All steps, in the order of what rests on what."""
+        self._read()
+        note = self._request.source.checkpoint()
+        checkpoint = self._check_signed(note)
+        if self._request.with_index:
+            self._seals.check_roots(self._reading)
+        else:
+            self._notes.append("the index was not replayed: map_root of the seals is unchecked")
+        for position in self._reading.repeated_uids():
+            self._faults.tell(position, "ENTRY_MALFORMED", "the uid is another entry's")
+        if self._request.identities is not None:
+            self._request.identities.finish(self._faults, self._notes)
+        sweep = self._reading.sweep(self._history, self._structure.size, self._structure.ledger_time_ms)
+        findings, judgements = self._judge(sweep)
+        report = self._report(findings, judgements, sweep, checkpoint)
+        sound = report.exit_status != 2 and checkpoint is not None
+        return Verified(report, checkpoint if sound else None, note if sound else None, self._history, judgements)
+
+    def _read(self) -> None:
+        identities = self._request.identities
+        for facts in self._reading.chunks():
+            self._structure.add(facts)
+            for entry in self._reading.state_entries(facts):
+                if entry.kind == "index.sealed":
+                    self._seals.add(entry)
+                elif entry.kind == "account.registered":
+                    if identities is not None:
+                        identities.add(entry)
+                elif entry.kind in ("ledger.opened", "key.rotated"):
+                    self._check_own(entry)
+                else:
+                    self._history.add(entry)
+                    self._state.append(entry)
+
+    def _check_own(self, entry: Entry) -> None:
+        """What the log says of itself: whose it is, and that its key changed."""
+        if entry.kind == "ledger.opened":
+            stated = (entry.origin, entry.vkey)  # type: ignore[attr-defined]
+            if stated[0] != self._request.verifier.name:
+                text = f"the log says that it is {stated[0]}, the key is for {self._request.verifier.name}"
+                self._faults.tell(entry.seq, "CHECKPOINT_SIGNATURE_INVALID", text)
+            elif stated[1] != self._request.vkey:
+                self._notes.append(f"the log was opened under another key: {stated[1]}")
+        else:
+            vkey: str = entry.vkey  # type: ignore[attr-defined]
+            self._notes.append(f"the log's key changed at entry {entry.seq}, to {vkey}")
+
+    def _check_signed(self, note: bytes | None) -> Checkpoint | None:
+        request, structure = self._request, self._structure
+        if note is None:
+            self._notes.append("nothing was sealed yet: no signature covers these entries")
+        checkpoint = check_signed(structure, note, request.verifier.name, request.verifier, self._faults)
+        if checkpoint is not None:
+            structure.check_tiles(checkpoint.size, level_min=1 if request.hashes_are_tiles else 0)
+            self._seals.check_last(checkpoint.size)
+            if checkpoint.size < structure.size:
+                count = structure.size - checkpoint.size
+                self._notes.append(f"{count} entries are not sealed yet: they could still be changed unnoticed")
+        if request.earlier:
+            check_earlier(structure, request.earlier, request.verifier.name, request.verifier, self._faults)
+        else:
+            self._notes.append("no earlier checkpoint is known here: whether the log was rolled back is not checkable")
+        return checkpoint
+
+    def _judge(self, sweep: Sweep) -> tuple[list[Finding], list[Judgement]]:
+        findings = [
+            of_entry(found) for entry in self._state for found in find_entry_findings(entry, self._history)
+        ]
+        sightings = [Sighting(*place, *seen) for place, seen in sorted(sweep.resolved.items())]
+        findings += [of_collision(collision) for collision in find_collisions(self._history, sightings)]
+        judgements = list(
+            judge_suspects(
+                sweep,
+                EntryReader(self._request.source, self._codec),
+                self._history,
+                tree_size=self._structure.size,
+                ledger_time_ms=self._structure.ledger_time_ms,
+                require_tickets=self._request.require_tickets,
+                on_progress=lambda done: self._on_progress("explaining findings", done, done),
+            )
+        )
+        findings += [found for judged in judgements if (found := of_judgement(judged)) is not None]
+        return findings, judgements
+
+    def _report(
+        self,
+        findings: list[Finding],
+        judgements: list[Judgement],
+        sweep: Sweep,
+        checkpoint: Checkpoint | None,
+    ) -> Report:
+        findings += [of_fault(fault) for fault in self._faults.kept]
+        findings.sort(key=lambda finding: finding.order)
+        kept = Counter(fault.code for fault in self._faults.kept)
+        unlisted: dict[str, int] = {
+            code: more for code, count in self._faults.counts.items() if (more := count - kept[code])
+        }
+        exposed = Exposed()
+        verdicts: Counter[str] = Counter({"AUTHORIZED": sweep.clean})
+        evidence: Counter[str] = Counter(
+            {"observed": sweep.clean_observed, "intended": sweep.clean - sweep.clean_observed}
+        )
+        for judged in judgements:
+            exposed.add(judged)
+            verdicts[judged.verdict] += 1
+            evidence[judged.evidence] += 1
+        root = self._structure.root_at(self._structure.size)
+        return Report(
+            tree_size=self._structure.size,
+            root=None if root is None else root.hex(),
+            origin=self._request.verifier.name,
+            vkey=self._request.vkey,
+            checkpoint_size=None if checkpoint is None else checkpoint.size,
+            engine=self._engine,
+            verdicts=verdicts,
+            evidence=evidence,
+            findings=findings,
+            unlisted=unlisted,
+            exposed=exposed,
+            unsettled=sum(not judged.delivery.is_settled for judged in judgements),
+            notes=self._notes,
+            unsettled_max=self._request.unsettled_max,
+        )

@@ -1,0 +1,61 @@
+"""The entry codec of ``ledger.core.entries`` on msgspec: the same answers, some ten times as fast.
+
+Everything that is not surely right is handed to the core's own codec, which decides and words the refusal. So the
+two cannot differ in what they accept, only in how long it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+import msgspec
+
+from ledger.core.canonical import ENTRY_BYTES_MAX, JsonValue
+from ledger.core.entries import KINDS, Entry, decode_entry, encode_entry
+from ledger.engines.patterns import MemberCheck, SingleMatch, member_checks
+from ledger.engines.structs import known_entry_type
+
+
+def is_plain(data: bytes) -> bool:
+    """Whether ``data`` has only characters that canonical bytes may have (newlines between entries aside)."""
+    return data.isascii() and b"\\" not in data and b"\x7f" not in data
+
+
+class MsgspecCodec:
+    """Implements ``ledger.ports.Codec``. Not for use by several threads at once."""
+
+    def __init__(self) -> None:
+        self._encode = msgspec.json.Encoder(order="sorted").encode
+        self._decode = msgspec.json.Decoder(known_entry_type()).decode
+        self._matches = SingleMatch()
+        self._checks: dict[str, list[MemberCheck]] = {kind: member_checks(kind) for kind in KINDS}
+
+    def _typed(self, data: bytes) -> Any:
+        """The struct of an entry whose bytes are surely canonical and well typed, or None."""
+        if len(data) > ENTRY_BYTES_MAX or not is_plain(data):
+            return None
+        try:
+            entry: Any = self._decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        return entry if self._matches(entry, self._checks[entry.kind]) else None
+
+    def encode(self, members: Mapping[str, JsonValue]) -> bytes:
+        """Canonical bytes of an entry; raises FormatError where ``encode_entry`` does."""
+        try:
+            data = self._encode(members)
+        except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
+            return encode_entry(members)
+        entry = self._typed(data)
+        # Encoding what was decoded shows that no member was lost or turned (a null, a float, a repeated name).
+        if entry is not None and self._encode(entry) == data:
+            return data
+        return encode_entry(members)
+
+    def decode(self, data: bytes) -> Entry:
+        """The typed entry; raises FormatError where ``decode_entry`` does."""
+        entry = self._typed(data)
+        if entry is not None and self._encode(entry) == data:
+            return cast(Entry, entry)
+        return decode_entry(data).entry

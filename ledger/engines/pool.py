@@ -1,0 +1,89 @@
+"""Chunks of a log over several processes, results in order.
+
+Workers are *spawned*, never forked: the caller may have threads. They all hash strings with one fixed seed, so that
+equal uids and keys have equal 64-bit hashes in each; whoever builds collisions on purpose gains nothing, since equal
+hashes only name candidates for an exact comparison.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from typing import Any
+
+from ledger.engines.chunk import CHUNK_ENTRIES, ChunkResult, ChunkWorker, ScanJob
+from ledger.errors import StoreError
+
+AHEAD = 2
+"""Chunks under way for each process; more would only hold more results."""
+
+_worker: ChunkWorker | None = None
+
+
+def _start_worker(job: ScanJob, numbers: Any) -> None:
+    global _worker
+    with numbers.get_lock():
+        number = numbers.value
+        numbers.value += 1
+    _worker = ChunkWorker(job, number)
+
+
+def _scan_chunk(first: int, count: int) -> ChunkResult:
+    assert _worker is not None, "the process was started by _start_worker"
+    return _worker.scan_chunk(first, count)
+
+
+@contextmanager
+def fixed_hash_seed() -> Iterator[None]:
+    """Processes spawned inside hash strings alike."""
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
+
+
+def scan_chunks(job: ScanJob, size: int, processes: int) -> Iterator[ChunkResult]:
+    """Scan entries ``0 <= position < size``; a log of one chunk is scanned in this process.
+
+    Raises StoreError when a worker dies (out of memory, killed): nothing is known then.
+    """
+    starts = range(0, size, CHUNK_ENTRIES)
+    if len(starts) <= 1 or processes <= 1:
+        worker = ChunkWorker(job, 0)
+        for first in starts:
+            yield worker.scan_chunk(first, min(CHUNK_ENTRIES, size - first))
+        return
+    context = multiprocessing.get_context("spawn")
+    numbers = context.Value("i", 0)
+    with fixed_hash_seed():
+        pool = ProcessPoolExecutor(processes, context, _start_worker, (job, numbers))
+        try:
+            yield from _in_order(
+                pool, _scan_chunk, [(first, min(CHUNK_ENTRIES, size - first)) for first in starts], processes
+            )
+        except BrokenProcessPool as error:
+            raise StoreError("a verifying process died (out of memory?); run again with --processes 1") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _in_order(
+    pool: ProcessPoolExecutor, task: Callable[..., ChunkResult], calls: list[tuple[int, int]], processes: int
+) -> Iterator[ChunkResult]:
+    waiting: deque[Future[ChunkResult]] = deque()
+    for call in calls:
+        waiting.append(pool.submit(task, *call))
+        if len(waiting) >= processes * AHEAD:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

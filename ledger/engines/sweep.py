@@ -1,0 +1,230 @@
+"""The sweep: which delivery attempts are surely clean, over all rows at once in DuckDB (verdict rules, section 2.1).
+
+An attempt is clean when its pair of route and arrival was clean at ``started_at`` (:mod:`ledger.engines.clean_pairs`), a
+live span of a grant of its account covers it, and nothing recorded after its decision could change the answer. All that
+is left is judged by the core's rule, one by one; so this can only cost time, never change a verdict.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from ledger.core.destinations import observed_destination
+from ledger.core.history import AccountRecord, History
+from ledger.core.intervals import grant_intervals
+from ledger.core.scopes import ALL
+from ledger.engines.clean_pairs import Pairs, Route, route_of
+from ledger.engines.files import map_rows
+from ledger.engines.recurring import Fresh
+from ledger.engines.rows import NO_SEQ, LeftOver, Resolved
+from ledger.ports import Attempt, Sweep
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+_BATCH = 100_000
+FETCHED = 50_000
+
+_CLEAN = """
+CREATE TEMP TABLE good AS
+SELECT r.attempt_seq
+FROM rows r
+JOIN clean_spans c
+  ON r.route = c.route AND r.arrival = c.arrival
+ AND r.started_at >= c.from_ms AND r.started_at < c.to_ms
+JOIN live_spans l
+  ON l.account = r.account AND l.cover = c.cover
+ AND r.started_at >= l.from_ms AND r.started_at < l.to_ms
+WHERE r.odd = 0
+"""
+
+_SUSPECTS = f"""
+CREATE TEMP TABLE suspects AS
+SELECT attempt_seq FROM rows ANTI JOIN good USING (attempt_seq)
+UNION
+SELECT r.attempt_seq FROM rows r
+JOIN late_events e ON e.account = r.account AND e.seq >= r.decided_at_size AND e.at <= r.started_at
+WHERE r.decided_at_size <> {NO_SEQ}
+UNION
+SELECT r.attempt_seq FROM rows r
+JOIN late_standing s ON s.route = r.route AND s.seq >= r.decided_at_size AND s.at <= r.started_at
+WHERE r.decided_at_size <> {NO_SEQ}
+UNION
+SELECT attempt_seq FROM rows WHERE attempt_key IN (
+    SELECT attempt_key FROM (SELECT attempt_key FROM rows UNION ALL SELECT key FROM left_over)
+    GROUP BY attempt_key HAVING count(*) > 1)
+UNION
+SELECT attempt_seq FROM copies
+"""
+
+_COPIES = """
+CREATE TEMP TABLE copies AS
+WITH again AS (
+    SELECT r.copy_key, e.endpoint FROM rows r JOIN endpoints e USING (route)
+    GROUP BY r.copy_key, e.endpoint HAVING count(*) > 1
+)
+SELECT r.attempt_seq, r.copy_key
+FROM rows r JOIN endpoints e USING (route) JOIN again a ON a.copy_key = r.copy_key AND a.endpoint = e.endpoint
+UNION
+SELECT r.attempt_seq, r.copy_key FROM rows r
+WHERE r.copy_key IN (SELECT copy_key FROM rows JOIN strays USING (route, arrival))
+"""
+
+_CLEAN_OBSERVED = """
+SELECT count(*) FROM rows r JOIN observed_arrivals o USING (arrival)
+ANTI JOIN suspects s ON s.attempt_seq = r.attempt_seq
+"""
+
+
+class DuckSweep:
+    """One sweep over the rows of a log's chunks, against one history."""
+
+    def __init__(
+        self, connection: DuckDBPyConnection, scratch: Path, firsts: Sequence[int], history: History
+    ) -> None:
+        self._connection = connection
+        self._rows = map_rows(scratch, firsts)
+        self._history = history
+        self._covers: dict[tuple[str, str, str, str], int] = {}
+
+    def run(self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver], resolved: Resolved) -> Sweep:
+        """Sweep; ``recurring`` names the routes and arrivals in the rows, ``left_over`` what no row holds."""
+        self._connection.register("rows", self._rows)
+        self._register_pairs({number: (kind, values) for number, kind, values in recurring})
+        self._register("live_spans", _LIVE_SPANS, self._live_spans())
+        self._register("late_events", _LATE_EVENTS, self._late_events())
+        keys = ((left.key,) for left in left_over)
+        self._register("left_over", pa.schema([("key", pa.int64())]), keys)
+        for statement in (_CLEAN, _COPIES, _SUSPECTS):
+            self._connection.execute(statement)
+        suspects = self._suspects(left_over)
+        clean = self._rows.num_rows - self._count("SELECT count(*) FROM suspects")
+        observed = self._count(_CLEAN_OBSERVED)
+        return Sweep(clean, observed, suspects, self._copies(suspects), resolved)
+
+    def _count(self, query: str) -> int:
+        row = self._connection.execute(query).fetchone()
+        assert row is not None, "a count gives a row"
+        return int(row[0])
+
+    def _register(self, name: str, schema: Any, values: Iterable[tuple[Any, ...]]) -> None:
+        """Make a table of ``values``, in batches."""
+        batches, batch = [], []
+        for value in values:
+            batch.append(value)
+            if len(batch) == _BATCH:
+                batches.append(_record_batch(schema, batch))
+                batch = []
+        batches.append(_record_batch(schema, batch))
+        self._connection.register(name, pa.Table.from_batches(batches, schema))
+
+    def _register_pairs(self, recurring: dict[int, tuple[str, tuple[Any, ...]]]) -> None:
+        pairs = Pairs(self._history)
+        found = self._connection.execute("SELECT DISTINCT route, arrival FROM rows").fetchall()
+        spans: list[tuple[int, ...]] = []
+        strays: list[tuple[int, int]] = []
+        for route_id, arrival_id in found:
+            route = route_of(*recurring[route_id])
+            observed, received_by, *_ = recurring[arrival_id][1]
+            for span in pairs.clean_spans(route, observed, received_by):
+                for scope in (span.scope, ALL):
+                    cover = self._covers.setdefault((*span.party, scope), len(self._covers))
+                    spans.append((route_id, arrival_id, span.from_ms, span.to_ms, cover))
+            if pairs.is_stray(route, observed):
+                strays.append((route_id, arrival_id))
+        self._register("clean_spans", _CLEAN_SPANS, spans)
+        self._register("strays", _STRAYS, strays)
+        arrivals = {arrival_id for _, arrival_id in found}
+        observed_arrivals = [
+            (number,) for number in sorted(arrivals) if observed_destination(recurring[number][1][0]) is not None
+        ]
+        self._register("observed_arrivals", pa.schema([("arrival", pa.int32())]), observed_arrivals)
+        routes = {route_id: route_of(*recurring[route_id]) for route_id, _ in found}
+        self._register("endpoints", _ENDPOINTS, ((number, route.endpoint) for number, route in routes.items()))
+        self._register("late_standing", _LATE_STANDING, self._late_standing(routes))
+
+    def _live_spans(self) -> Iterator[tuple[str, int, int, int]]:
+        """``(account, cover, from_ms, to_ms)`` of the grants that could cover a delivery on a clean route."""
+        for account, developer, app, environment, scope, from_ms, to_ms in grant_intervals(self._history):
+            cover = self._covers.get((developer, app, environment, scope))
+            if cover is not None:
+                yield account, cover, from_ms, to_ms
+
+    def _late_events(self) -> Iterator[tuple[str, int, int]]:
+        """``(account, seq, at)`` of every event about an account's grants and standing."""
+        for account, record in self._history.accounts.items():
+            yield from ((account, event.seq, event.at) for event in _events_of(record))
+
+    def _late_standing(self, routes: dict[int, Route]) -> Iterator[tuple[int, int, int]]:
+        """``(route, seq, at)`` of every event about the standing of a route's app and developer."""
+        for number, route in routes.items():
+            app = self._history.apps.get(route.app or "")
+            developer = self._history.developers.get(route.developer or "")
+            for record in (app, developer):
+                if record is not None:
+                    yield from ((number, event.seq, event.at) for event in record.standing.events)
+
+    def _suspects(self, left_over: Sequence[LeftOver]) -> list[Attempt]:
+        """The attempts to be judged one by one; rows and left-over entries with one key are one candidate group."""
+        rows = self._connection.execute(
+            "SELECT r.attempt_key, r.attempt_seq, r.settled_seq FROM rows r JOIN suspects USING (attempt_seq)"
+        )
+        grouped: dict[int, list[int]] = {}
+        while fetched := rows.fetchmany(FETCHED):
+            for key, attempt_seq, settled_seq in fetched:
+                seqs = grouped.setdefault(key, [])
+                seqs.append(attempt_seq)
+                if settled_seq != NO_SEQ:
+                    seqs.append(settled_seq)
+        for left in left_over:
+            grouped.setdefault(left.key, []).append(left.seq)
+        return sorted((Attempt(tuple(sorted(seqs))) for seqs in grouped.values()), key=lambda each: each.seqs)
+
+    def _copies(self, suspects: Sequence[Attempt]) -> list[list[Attempt]]:
+        """Suspects that may be copies of each other, by the event that they deliver."""
+        by_seq = {seq: attempt for attempt in suspects for seq in attempt.seqs}
+        groups: dict[int, dict[Attempt, None]] = {}
+        rows = self._connection.execute("SELECT copy_key, attempt_seq FROM copies ORDER BY attempt_seq").fetchall()
+        for key, seq in rows:
+            groups.setdefault(key, {})[by_seq[seq]] = None
+        return [list(group) for group in groups.values()]
+
+
+def _events_of(record: AccountRecord) -> Iterator[Any]:
+    for grant in record.grants:
+        yield from grant.events
+    if record.standing is not None:
+        yield from record.standing.events
+
+
+def _record_batch(schema: Any, values: list[tuple[Any, ...]]) -> Any:
+    columns = zip(*values, strict=True) if values else ([] for _ in schema)
+    arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+_CLEAN_SPANS = pa.schema(
+    [
+        ("route", pa.int32()),
+        ("arrival", pa.int32()),
+        ("from_ms", pa.int64()),
+        ("to_ms", pa.int64()),
+        ("cover", pa.int32()),
+    ]
+)
+_STRAYS = pa.schema([("route", pa.int32()), ("arrival", pa.int32())])
+_ENDPOINTS = pa.schema([("route", pa.int32()), ("endpoint", pa.string())])
+_LATE_STANDING = pa.schema([("route", pa.int32()), ("seq", pa.int64()), ("at", pa.int64())])
+_LATE_EVENTS = pa.schema([("account", pa.string()), ("seq", pa.int64()), ("at", pa.int64())])
+_LIVE_SPANS = pa.schema(
+    [
+        ("account", pa.string()),
+        ("cover", pa.int32()),
+        ("from_ms", pa.int64()),
+        ("to_ms", pa.int64()),
+    ]
+)
