@@ -1,0 +1,121 @@
+"""``grantledger``: the commands, and what becomes of an error.
+
+Expected errors end in a line that says what to do, never in a traceback. Exit statuses are those of
+:mod:`ledger.cli.exits`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
+
+import typer
+
+from ledger import __version__
+from ledger.cli import imports, init, log, seal, show, status
+from ledger.cli.exits import INTERRUPTED, OK, UNUSABLE, status_of
+from ledger.cli.output import Output
+from ledger.cli.session import AsJson, Db, Quiet, Session
+from ledger.errors import LedgerError
+
+NAME = "grantledger"
+WIDTH = 88
+
+app = typer.Typer(
+    name=NAME,
+    add_completion=False,
+    # Plain help is answered four times as fast as the decorated one, and docs/cli.md can hold it as it is.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={
+        "terminal_width": WIDTH,
+        "max_content_width": WIDTH,
+        "help_option_names": ["-h", "--help"],
+    },
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        Output().text(f"{NAME} {__version__}")
+        raise typer.Exit(OK)
+
+
+@app.callback(invoke_without_command=True)
+def begin_session(
+    ctx: typer.Context,
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and leave."),
+    ] = False,
+) -> None:
+    """Keep a ledger of which data went to whom, under which grant, that nobody can alter unnoticed.
+
+    --db, --json and --quiet may stand before or after the command.
+
+    \b
+    A first ledger:
+      grantledger init --origin ledger.example/prod
+      grantledger import history.jsonl.gz
+      grantledger seal
+      grantledger log publish ./public
+
+    \b
+    Exit status of every command:
+      0  done
+      1  verify: data reached somebody who had no right to it
+      2  the ledger contradicts itself, or what was signed
+      3  bad usage or input, or the machine failed; the message names the fix
+      130  interrupted: what was durable stays
+    """
+    ctx.obj = Session(Output(as_json, quiet), db)
+    if ctx.invoked_subcommand is None:
+        Output().warning(ctx.get_help())
+        raise typer.Exit(UNUSABLE)
+
+
+app.command("init")(init.init)
+app.command("import")(imports.import_records)
+app.command("seal")(seal.seal)
+app.command("status")(status.status)
+app.command("show")(show.show)
+app.add_typer(log.app, name="log")
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run the command that ``arguments`` (else the process's) name; returns its exit status."""
+    output = Output()
+    try:
+        status = app(args=arguments, prog_name=NAME, standalone_mode=False)
+    except typer.TyperException as error:
+        output.error(_explain_usage(error))
+        return UNUSABLE
+    except LedgerError as error:
+        output.error(str(error))
+        return status_of(error)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        output.error(f"{where}{error.strerror or error}")
+        return UNUSABLE
+    except KeyboardInterrupt:
+        status = INTERRUPTED
+    if status == INTERRUPTED:
+        output.error(
+            "interrupted; what was durable stays in the ledger, and the same command again goes on from there"
+        )
+    return status if isinstance(status, int) else OK
+
+
+def _explain_usage(error: typer.TyperException) -> str:
+    context = getattr(error, "ctx", None)
+    command = NAME if context is None else context.command_path
+    return f"{error.format_message().rstrip('.')}; see `{command} --help`"
+
+
+def main() -> NoReturn:
+    """The entry point ``grantledger``."""
+    sys.exit(run())

@@ -1,0 +1,1 @@
+"""Secrets and who is who: signing keys, tags, subject keys and salts (ledger format, section 1.2)."""

@@ -1,0 +1,87 @@
+"""Settings: where a ledger and its secrets are, from the environment alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ledger.errors import SettingsError
+from ledger.settings import load_settings
+
+
+def test_without_any_setting_the_database_lies_in_the_working_directory() -> None:
+    settings = load_settings({})
+    assert (settings.database_url, settings.database_file) == (
+        "sqlite:///grantledger.db",
+        Path("grantledger.db"),
+    )
+
+
+def test_keys_and_record_lie_beside_the_database() -> None:
+    settings = load_settings({}, "/srv/prod.db")
+    assert settings.operator_key_file == Path("/srv/prod.db.keys/operator.key")
+    assert settings.log_key_file == Path("/srv/prod.db.keys/log.key")
+    assert settings.checkpoint_file == Path("/srv/prod.db.checkpoint")
+
+
+@pytest.mark.parametrize(
+    "text", ["/srv/prod.db", "sqlite:////srv/prod.db", "sqlite+pysqlite:////srv/prod.db"]
+)
+def test_a_database_may_be_a_path_or_a_url(text: str) -> None:
+    assert load_settings({"GRANTLEDGER_DB": text}).database_file == Path("/srv/prod.db")
+
+
+def test_the_option_goes_before_the_environment() -> None:
+    assert load_settings({"GRANTLEDGER_DB": "a.db"}, "b.db").database_file == Path("b.db")
+
+
+def test_an_empty_variable_counts_as_left_out() -> None:
+    empty = dict.fromkeys(
+        ("GRANTLEDGER_DB", "GRANTLEDGER_KEY", "GRANTLEDGER_KEY_FILE", "GRANTLEDGER_STATE_DIR"), ""
+    )
+    assert load_settings(empty) == load_settings({})
+
+
+def test_every_place_can_be_set() -> None:
+    names = ("KEY_FILE", "LOG_KEY_FILE", "CHECKPOINT_FILE", "STATE_DIR")
+    settings = load_settings({f"GRANTLEDGER_{name}": f"/etc/{name}" for name in names})
+    places = (
+        settings.operator_key_file,
+        settings.log_key_file,
+        settings.checkpoint_file,
+        settings.state_directory,
+    )
+    assert places == tuple(Path("/etc") / name for name in names)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "sqlite://",
+        "sqlite:///",
+        "sqlite:///:memory:",
+        "sqlite:///file:x?uri=true",
+        "sqlite:///dir/",
+        ".",
+        "a?b.db",
+    ],
+)
+def test_a_database_that_is_no_file_is_refused(text: str) -> None:
+    with pytest.raises(SettingsError):
+        load_settings({}, text)
+
+
+def test_the_refusal_of_another_database_repeats_no_password() -> None:
+    with pytest.raises(SettingsError) as refused:
+        load_settings({}, "postgresql://user:secret@host/db")
+    assert "secret" not in str(refused.value)
+
+
+def test_two_places_for_the_operators_key_are_refused() -> None:
+    with pytest.raises(SettingsError, match="unset one"):
+        load_settings({"GRANTLEDGER_KEY": "x", "GRANTLEDGER_KEY_FILE": "y"})
+
+
+def test_settings_never_show_the_key() -> None:
+    assert "c2VjcmV0" not in repr(load_settings({"GRANTLEDGER_KEY": "c2VjcmV0"}))
