@@ -175,7 +175,12 @@ class Ledger:
         from ledger.ingest.rehearsal import ScratchStore, ScratchVault  # noqa: PLC0415
 
         importer = Importer(
-            self.vault, SubjectCommitments(), self.sequencer, on_progress=on_progress, on_reject=on_reject
+            self.vault,
+            SubjectCommitments(),
+            self.sequencer,
+            MsgspecCodec(),
+            on_progress=on_progress,
+            on_reject=on_reject,
         )
         if not strict:
             return importer.run(source)

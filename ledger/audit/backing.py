@@ -43,7 +43,11 @@ def load_deliveries(attempt: Attempt, reader: EntryReader) -> list[Delivery]:
 
 
 def find_copies(
-    groups: Iterable[Sequence[Attempt]], reader: EntryReader, history: History, tree_size: int, ledger_time_ms: int
+    groups: Iterable[Sequence[Attempt]],
+    reader: EntryReader,
+    history: History,
+    tree_size: int,
+    ledger_time_ms: int,
 ) -> set[tuple[int, ...]]:
     """The seqs of attempts that repeat an earlier one: the same account's event, disclosed at the same endpoint before.
 

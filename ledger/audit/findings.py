@@ -62,7 +62,8 @@ class Finding:
             "expected": _party(judged.expected),
             "actual": _party(judged.actual),
             "nearest": [
-                {key: value for key, value in _miss(miss).items() if value is not None} for miss in judged.misses
+                {key: value for key, value in _miss(miss).items() if value is not None}
+                for miss in judged.misses
             ],
             "tree_size": judged.tree_size,
         }

@@ -46,8 +46,12 @@ class IdentityCheck:
                     unknown += 1
                     continue
                 if first_tag.setdefault(account, tag) != tag:
-                    faults.tell(seq, "SPLIT_IDENTITY", f"{tag} is a second tag of the account of {first_tag[account]}")
+                    faults.tell(
+                        seq, "SPLIT_IDENTITY", f"{tag} is a second tag of the account of {first_tag[account]}"
+                    )
                 if self._commit_identity(tag, uid) != identity:
                     faults.tell(seq, "COMMITMENT_MISMATCH", f"the identity of {tag} is not the vault's")
         if unknown:
-            notes.append(f"{unknown} tags have no vault row (erased, or never known): their identity is not checkable")
+            notes.append(
+                f"{unknown} tags have no vault row (erased, or never known): their identity is not checkable"
+            )

@@ -30,7 +30,8 @@ class Seals:
             self.faults.tell(seal.seq, "MAP_ROOT_MISMATCH", f"index function {seal.map_fn} is not {MAP_FN}")
         else:
             self.lawful.append((seal.seq, seal.map_size, seal.map_root))
-        self.last_seq = seal.seq
+        # Seqs are what the entries say of themselves: where one goes back, the roots must still be asked for in order.
+        self.last_seq = max(self.last_seq, seal.seq)
         self.seqs.add(seal.seq)
 
     def check_last(self, size: int) -> None:
@@ -39,10 +40,15 @@ class Seals:
             text = f"the checkpoint covers {size} entries, and the last of them is no index.sealed"
             self.faults.tell(size - 1, "MAP_ROOT_MISMATCH", text)
 
-    def check_roots(self, reading: Reading) -> None:
-        """Replay the index and compare each seal's ``map_root``."""
-        roots = reading.map_roots([map_size for _, map_size, _ in self.lawful])
-        for (seq, map_size, stated), computed in zip(self.lawful, roots, strict=True):
+    def check_roots(self, reading: Reading, size: int) -> None:
+        """Replay the index over the ``size`` entries that were read and compare each seal's ``map_root``."""
+        covered = [seal for seal in self.lawful if seal[1] <= size]
+        for seq, map_size, _ in self.lawful[len(covered) :]:
+            self.faults.tell(
+                seq, "MAP_ROOT_MISMATCH", f"map_size {map_size} is above the {size} entries that are there"
+            )
+        roots = reading.map_roots([map_size for _, map_size, _ in covered])
+        for (seq, map_size, stated), computed in zip(covered, roots, strict=True):
             if computed.hex() != stated:
                 text = f"map_root over {map_size} entries is {computed.hex()}, the seal states {stated}"
                 self.faults.tell(seq, "MAP_ROOT_MISMATCH", text)

@@ -52,8 +52,8 @@ class Structure:
         for kind, count in facts.kinds.items():
             self.kinds[kind] = self.kinds.get(kind, 0) + count
         if facts.tail is not None:
-            self.ledger_time_ms = max(self.ledger_time_ms, facts.tail.recorded_at)
             self.last_kind = facts.tail.kind
+        self.ledger_time_ms = max(self.ledger_time_ms, facts.latest_ms)
 
     def _check_first(self, head: Edge | None) -> None:
         if head is None:
@@ -78,14 +78,20 @@ class Structure:
         for root in self.tile_roots[:groups]:
             frontier.append_subtree(TILE_HEIGHT, root)
         if rest:
-            leaves = self._rest
-            if groups < len(self.tile_roots):
-                again = self._source.read_block(groups * TILE_WIDTH, TILE_WIDTH)
-                leaves = hash_leaves(again.entries)
-                if len(leaves) != TILE_WIDTH or root_of_full(b"".join(leaves)) != self.tile_roots[groups]:
-                    return None
+            leaves = self._leaves_of_group(groups)
+            if leaves is None:
+                return None
             frontier.extend(leaves[:rest])
         return frontier.root()
+
+    def _leaves_of_group(self, group: int) -> list[bytes] | None:
+        """The leaf hashes of a group of 256, or of the rest after the last one; None when they are others than before."""
+        if group >= len(self.tile_roots):
+            return self._rest
+        leaves = hash_leaves(self._source.read_block(group * TILE_WIDTH, TILE_WIDTH).entries)
+        if len(leaves) != TILE_WIDTH or root_of_full(b"".join(leaves)) != self.tile_roots[group]:
+            return None
+        return leaves
 
     def check_tiles(self, size: int, level_min: int) -> None:
         """Compare the stored tiles of a tree of ``size`` from ``level_min`` up with what the entries give.
@@ -117,7 +123,10 @@ class Structure:
             data = self._load(tile)
             if data is None or len(data) != tile.width * HASH_BYTES:
                 self._tell_tile(tile, data)
-            elif tile.width == TILE_WIDTH and root_of_full(data) != self.tile_roots[index]:
+            elif tile.width == TILE_WIDTH:
+                if root_of_full(data) != self.tile_roots[index]:
+                    self._tell_tile(tile, data)
+            elif data != b"".join((self._leaves_of_group(index) or [])[: tile.width]):
                 self._tell_tile(tile, data)
 
     def _check_tile(self, tile: TileId, expected: bytes) -> None:

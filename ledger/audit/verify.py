@@ -71,15 +71,18 @@ class Verified:
 def verify(request: Request, engine: Engine, codec: Codec, on_progress: Progress) -> Verified:
     """Verify a whole log; the report is complete whatever is wrong with it."""
     source = request.source
+    # In this order, since a live log grows: what is signed before its entries are counted lies within them.
+    note = source.checkpoint()
+    size = source.size_available()
     reading = engine.read(
         source,
-        source.size_available(),
+        size,
         with_index=request.with_index,
         with_identities=request.identities is not None,
         on_progress=on_progress,
     )
     try:
-        return _Verification(request, reading, engine.name, codec, on_progress).run()
+        return _Verification(request, reading, engine.name, codec, on_progress).run(note, size)
     finally:
         reading.close()
 
@@ -102,13 +105,15 @@ class _Verification:
         self._state: list[Entry] = []
         self._notes: list[str] = []
 
-    def run(self) -> Verified:
-        """All steps, in the order of what rests on what."""
+    def run(self, note: bytes | None, size: int) -> Verified:
+        """All steps, in the order of what rests on what; ``note`` is the published checkpoint, ``size`` a claim."""
         self._read()
-        note = self._request.source.checkpoint()
         checkpoint = self._check_signed(note)
+        if self._structure.size < size and not self._faults.counts.get("TRUNCATED"):
+            text = f"the source claims {size} entries, {self._structure.size} can be read in a row"
+            self._faults.tell(self._structure.size, "SEQ_GAP", text)
         if self._request.with_index:
-            self._seals.check_roots(self._reading)
+            self._seals.check_roots(self._reading, self._structure.size)
         else:
             self._notes.append("the index was not replayed: map_root of the seals is unchecked")
         for position in self._reading.repeated_uids():
@@ -119,7 +124,9 @@ class _Verification:
         findings, judgements = self._judge(sweep)
         report = self._report(findings, judgements, sweep, checkpoint)
         sound = report.exit_status != 2 and checkpoint is not None
-        return Verified(report, checkpoint if sound else None, note if sound else None, self._history, judgements)
+        return Verified(
+            report, checkpoint if sound else None, note if sound else None, self._history, judgements
+        )
 
     def _read(self) -> None:
         identities = self._request.identities
@@ -160,11 +167,15 @@ class _Verification:
             self._seals.check_last(checkpoint.size)
             if checkpoint.size < structure.size:
                 count = structure.size - checkpoint.size
-                self._notes.append(f"{count} entries are not sealed yet: they could still be changed unnoticed")
+                self._notes.append(
+                    f"{count} entries are not sealed yet: they could still be changed unnoticed"
+                )
         if request.earlier:
             check_earlier(structure, request.earlier, request.verifier.name, request.verifier, self._faults)
         else:
-            self._notes.append("no earlier checkpoint is known here: whether the log was rolled back is not checkable")
+            self._notes.append(
+                "no earlier checkpoint is known here: whether the log was rolled back is not checkable"
+            )
         return checkpoint
 
     def _judge(self, sweep: Sweep) -> tuple[list[Finding], list[Judgement]]:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from ledger import __version__
-from ledger.cli import imports, init, log, seal, show, status
+from ledger.cli import exposure, imports, init, log, reenact, seal, show, status, verify
 from ledger.cli.exits import INTERRUPTED, OK, UNUSABLE, status_of
 from ledger.cli.output import Output
 from ledger.cli.session import AsJson, Db, Quiet, Session
@@ -81,9 +81,12 @@ def begin_session(
 app.command("init")(init.init)
 app.command("import")(imports.import_records)
 app.command("seal")(seal.seal)
+app.command("verify")(verify.verify)
+app.command("exposure")(exposure.exposure)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.add_typer(log.app, name="log")
+app.command("reenact")(reenact.reenact)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

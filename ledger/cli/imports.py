@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from ledger.ingest.sources import Reject, Source
     from ledger.wiring import Ledger
 
+STANDARD_INPUT_SHOWN = "standard input"
 REJECTS_SHOWN_MAX = 20
 REJECTS_IN_JSON_MAX = 1_000
 
@@ -84,9 +85,9 @@ def import_records(
         ledger = stack.enter_context(session.open_ledger())
         sources = _open_sources(files, strict, stack)
         write_reject = stack.enter_context(_reject_writer(rejects, files))
-        for source in sources:
-            report = _import_one(ledger, source, strict, session.output, tally, write_reject)
-            tally.files.append((source.name, report))
+        for name, source in sources:
+            report = _import_one(ledger, name, source, strict, session.output, tally, write_reject)
+            tally.files.append((name, report))
             if not report.appended:
                 break
     session.output.result(_document(tally, strict), _fields(tally))
@@ -95,8 +96,8 @@ def import_records(
         raise typer.Exit(UNUSABLE)
 
 
-def _open_sources(files: Sequence[str], strict: bool, stack: ExitStack) -> list[Source]:
-    """All sources, so that a wrong name is told before anything is imported."""
+def _open_sources(files: Sequence[str], strict: bool, stack: ExitStack) -> list[tuple[str, Source]]:
+    """All sources with their names for people, so that a wrong one is told before anything is imported."""
     from ledger.ingest.sources import STANDARD_INPUT, open_source
 
     if files.count(STANDARD_INPUT) > 1:
@@ -105,7 +106,13 @@ def _open_sources(files: Sequence[str], strict: bool, stack: ExitStack) -> list[
     if strict and STANDARD_INPUT in files:
         # All or nothing takes two passes.
         spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grantledger-")))
-    return [open_source(name, sys.stdin.buffer, spool_directory=spool) for name in files]
+    return [
+        (
+            STANDARD_INPUT_SHOWN if name == STANDARD_INPUT else name,
+            open_source(name, sys.stdin.buffer, spool_directory=spool),
+        )
+        for name in files
+    ]
 
 
 @contextmanager
@@ -129,6 +136,7 @@ def _write_line(write: Callable[[str], object], reject: dict[str, object]) -> No
 
 def _import_one(
     ledger: Ledger,
+    name: str,
     source: Source,
     strict: bool,
     output: Output,
@@ -136,13 +144,13 @@ def _import_one(
     write_reject: Callable[[dict[str, object]], None],
 ) -> ImportReport:
     def keep(reject: Reject) -> None:
-        told: dict[str, object] = {"file": source.name, "line": reject.line, "reason": reject.reason}
+        told: dict[str, object] = {"file": name, "line": reject.line, "reason": reject.reason}
         write_reject(told)
         tally.rejected += 1
         if len(tally.rejects) < REJECTS_IN_JSON_MAX:
             tally.rejects.append(told)
 
-    with output.progress(source.name) as show:
+    with output.progress(name) as show:
 
         def tell(progress: Progress) -> None:
             rejected = f", {progress.rejected:,} rejected" if progress.rejected else ""

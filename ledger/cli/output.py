@@ -110,14 +110,15 @@ class Output:
         from rich.text import Text
 
         width = max((len(label) for label, _ in fields), default=0)
-        with _reader_may_go():
-            console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        # Captured, because rich has its own idea of how a process ends whose reader has gone.
+        with console.capture() as said:
             for label, value in fields:
                 first, *rest = str(value).split("\n")
                 console.print(Text(f"{label:<{width}}  ", style="bold"), Text(escape_controls(first)), sep="")
                 for line in rest:
                     console.print(Text(" " * (width + 2) + escape_controls(line)))
-            sys.stdout.flush()
+        self.raw(said.get().encode())
 
 
 def escape_controls(text: str) -> str:

@@ -153,11 +153,18 @@ def _complete_settled(look: _Lookup, members: dict[str, Any], endpoint: str | No
 
 def _put_received_by(look: _Lookup, members: dict[str, Any], endpoint: str | None) -> None:
     stated = members.get("observed")
-    observed = None if stated is None else _Observed(*(stated.get(name) for name in _Observed._fields))
+    observed = None
+    if stated is not None:
+        observed = _Observed(stated.get("host"), stated.get("port"), stated.get("path"), stated.get("sni"))
     owner = receiving_owner(look.history, observed, endpoint, members["started_at"], look.size)
     members.pop("received_by", None)
     if owner is not None:
-        members["received_by"] = owner._asdict()
+        members["received_by"] = {
+            "developer": owner.developer,
+            "app": owner.app,
+            "environment": owner.environment,
+            "endpoint": owner.endpoint,
+        }
 
 
 def receiving_owner(

@@ -41,6 +41,7 @@ class Delivery:
     attempt, app and environment at most by an import, the developer alone by a settlement without attempt.
     ``started_at_ms`` is when the first body byte left, for an unsettled attempt when it was recorded.
     ``recorded_at_ms`` is the attempt's, else the first telling entry's. ``seqs`` are the telling entries', ascending.
+    ``worker`` sent it; ``resolved_ip`` is what an import says that the intended name resolved to.
     """
 
     delivery: str
@@ -66,6 +67,8 @@ class Delivery:
     send_before_ms: int | None = None
     replay: str | None = None
     ticket: str | None = None
+    worker: str | None = None
+    resolved_ip: str | None = None
     is_settled: bool = True
     is_disordered: bool = False
     has_other_tags: bool = False
@@ -113,6 +116,8 @@ def from_imported(entry: Any, *, is_duplicate: bool = False, raised: tuple[Code,
         via=entry.via,
         imported_seq=entry.seq,
         ticket=entry.ticket,
+        worker=entry.worker,
+        resolved_ip=entry.resolved_ip,
         is_duplicate=is_duplicate,
         raised=raised,
     )
@@ -159,6 +164,8 @@ def from_attempt(
         decided_at_size=getattr(attempted, "decided_at_size", None),
         send_before_ms=getattr(attempted, "send_before", None),
         replay=getattr(attempted, "replay", None),
+        # The settlement names the worker that really sent; an attempt only the one that asked.
+        worker=getattr(settled, "worker", None) or getattr(attempted, "worker", None),
         is_settled=settled is not None,
         is_disordered=attempted_seq is not None and attempted_seq != seqs[0],
         has_other_tags=any(

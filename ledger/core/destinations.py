@@ -8,6 +8,7 @@ none is written. The peer's address decides nothing and is no part of a destinat
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple, Protocol
 
 from ledger.core.strict import shown
@@ -103,13 +104,19 @@ def observed_destination(observed: SupportsObserved | None) -> Destination | Non
     """
     if observed is None or observed.path is None or not (observed.sni or observed.host):
         return None
-    host, port = _split_host_header(observed.host or "")
-    if observed.port is not None:
-        port = observed.port
-    name = normalise_host(observed.sni) if observed.sni else host
+    return _destination_seen(observed.host, observed.port, observed.path, observed.sni)
+
+
+@lru_cache(maxsize=4_096)
+def _destination_seen(host: str | None, port: int | None, path: str, sni: str | None) -> Destination | None:
+    # The same few destinations are observed again and again.
+    typed, typed_port = _split_host_header(host or "")
+    name = normalise_host(sni) if sni else typed
     if not name:
         return None
-    return Destination(name, HTTPS_PORT if port is None else port, _normalise_path(observed.path))
+    if port is None:
+        port = HTTPS_PORT if typed_port is None else typed_port
+    return Destination(name, port, _normalise_path(path))
 
 
 def has_sni_mismatch(observed: SupportsObserved | None) -> bool:

@@ -115,18 +115,6 @@ def developer_of_app(history: History, app: str, at_ms: int, as_of_size: int | N
     return owners.at(at_ms) or owners.values[0]
 
 
-def is_known_app(history: History, app: str) -> bool:
-    """Whether ``app`` was ever registered or transferred."""
-    record = history.apps.get(app)
-    return record is not None and bool(record.owners.events)
-
-
-def is_known_endpoint(history: History, endpoint: str) -> bool:
-    """Whether ``endpoint`` was ever registered."""
-    record = history.endpoints.get(endpoint)
-    return record is not None and any(event.verb == "registered" for event in record.holdings.events)
-
-
 def holding_at(record: EndpointRecord, at_ms: int, as_of_size: int | None = None) -> Holding | None:
     """Where the endpoint lies and whose app's it is at ``at_ms``; None while it is nobody's."""
     return record.holdings.folded(fold_holdings, as_of_size).at(at_ms)
@@ -161,14 +149,14 @@ def intended_owner(
     The last owner before is the developer that it had in the millisecond before it was retired. None for an
     endpoint that was never registered.
     """
-    found = intended_holding(history, endpoint, at_ms, as_of_size)
+    found = _intended_holding(history, endpoint, at_ms, as_of_size)
     if found is None:
         return None
     holding, asked_ms = found
     return _owned(history, history.endpoints[endpoint], holding, asked_ms, as_of_size)
 
 
-def intended_holding(
+def _intended_holding(
     history: History, endpoint: str, at_ms: int, as_of_size: int | None = None
 ) -> tuple[Holding, int] | None:
     """The holding that :func:`intended_owner` speaks of, and the instant (ms) at which its app's owner is asked."""
@@ -194,14 +182,8 @@ def destination_of(
     history: History, endpoint: str, at_ms: int, as_of_size: int | None = None
 ) -> Destination | None:
     """Where ``endpoint``'s URL points at ``at_ms``; without owner then, where it last did before, else first did."""
-    found = intended_holding(history, endpoint, at_ms, as_of_size)
+    found = _intended_holding(history, endpoint, at_ms, as_of_size)
     return None if found is None else found[0].destination
-
-
-def url_of(history: History, endpoint: str, at_ms: int) -> str | None:
-    """The URL of ``endpoint`` as registered, by the same rule as :func:`destination_of`."""
-    found = intended_holding(history, endpoint, at_ms)
-    return None if found is None else found[0].url
 
 
 def owner_of_destination(

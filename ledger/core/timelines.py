@@ -25,7 +25,6 @@ How events are folded, beyond the order of :mod:`ledger.core.folding`:
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
@@ -76,8 +75,7 @@ class Span(NamedTuple):
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Timeline:
+class Timeline(NamedTuple):
     """A grant folded. ``spans`` is what is left of ``versions`` after pauses and the end, ascending; empty when void.
 
     ``expires_at_ms`` is the last expiry in force (:data:`OPEN_END_MS` for none), ``end_ms`` the earliest end
@@ -148,25 +146,31 @@ def deleted_at_ms(account: AccountRecord, as_of_size: int | None = None) -> int 
 
 def fold_grant(record: GrantRecord, as_of_size: int | None) -> Timeline | None:
     """The timeline of ``record`` over the entries with ``seq < as_of_size``, made afresh."""
-    events = in_fold_order(record.events, as_of_size)
-    start_ms = next((event.at for event in events if event.verb == "issued"), None)
-    if start_ms is None:
+    terms: list[Event] = []
+    pausing: list[Event] = []
+    revoked: list[Event] = []
+    invalidated: list[Event] = []
+    for event in in_fold_order(record.events, as_of_size):
+        verb = event.verb
+        if verb == "issued" or (verb == "amended" and terms):
+            terms.append(event)
+        elif verb == "revoked":
+            revoked.append(event)
+        elif verb == "invalidated":
+            invalidated.append(event)
+        elif verb != "amended":
+            pausing.append(event)
+    if not terms:
         return None
-    revocations = tuple(
-        Ending(event.at, event.seq)
-        for event in sorted((event for event in events if event.verb == "revoked"), key=_earliest_first)
-    )
-    invalidated = [event for event in events if event.verb == "invalidated"]
-    revoked_ms = revocations[0].at_ms if revocations else OPEN_END_MS
+    revocations = _earliest_first(revoked)
+    ended_ms = revocations[0].at_ms if revocations else OPEN_END_MS
     deleted_ms = deleted_at_ms(record.account, as_of_size)
-    ended_ms = revoked_ms if deleted_ms is None else min(revoked_ms, deleted_ms)
-    closed_ms = min((event.at for event in invalidated), default=OPEN_END_MS)
-    closed_ms = min(closed_ms, ended_ms)
-    terms = [event for event in events if event.verb in ("issued", "amended") and event.at >= start_ms]
+    if deleted_ms is not None and deleted_ms < ended_ms:
+        ended_ms = deleted_ms
+    closed_ms = min(ended_ms, invalidated[0].at) if invalidated else ended_ms
     versions, stints, expires_at_ms = _fold_terms(terms, closed_ms)
-    pauses = _fold_pauses(events)
+    pauses = _fold_pauses(pausing) if pausing else ()
     end_ms = min(ended_ms, expires_at_ms)
-    void = min((event.seq for event in invalidated), default=None)
     return Timeline(
         grant=record.grant,
         app=record.app,
@@ -179,12 +183,13 @@ def fold_grant(record: GrantRecord, as_of_size: int | None) -> Timeline | None:
         expires_at_ms=expires_at_ms,
         end_ms=end_ms,
         closed_ms=closed_ms,
-        void=void,
+        void=min(event.seq for event in invalidated) if invalidated else None,
     )
 
 
-def _earliest_first(event: Event) -> tuple[int, int]:
-    return event.at, event.seq
+def _earliest_first(revoked: Sequence[Event]) -> tuple[Ending, ...]:
+    """Revocations by time; at one instant the lowest seq, which is applied last and holds, stands first."""
+    return tuple(sorted(Ending(event.at, event.seq) for event in revoked))
 
 
 def _event_at(event: Event) -> int:
@@ -224,7 +229,7 @@ def _fold_terms(terms: Sequence[Event], closed_ms: int) -> tuple[tuple[Version, 
 
 
 def _fold_pauses(events: Sequence[Event]) -> tuple[tuple[int, int, int], ...]:
-    """``(from_ms, to_ms, seq of the suspension)`` of each pause, from all events of a grant in fold order."""
+    """``(from_ms, to_ms, seq of the suspension)`` of each pause, from suspensions and resumptions in fold order."""
     pauses: list[tuple[int, int, int]] = []
     since: tuple[int, int] | None = None
     for event in events:

@@ -11,7 +11,6 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from ledger.core import canonical
 from ledger.core.faults import edge_of, seam_faults
@@ -29,6 +28,7 @@ TILE_WIDTH = 256
 CHUNK_ENTRIES = TILE_WIDTH * TILE_WIDTH
 BLOCK_ENTRIES = TILE_WIDTH
 """Entries decoded at once; larger blocks are slower, because their objects no longer fit into the processor's cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScanJob:
@@ -139,8 +139,10 @@ class ChunkWorker:
             facts.tile_roots.append(root_of_full(b"".join(leaves[at : at + TILE_WIDTH])))
         facts.rest = leaves[full:]
         facts.tail, facts.last_leaf = tail, scan.leaves[-1]
+        facts.latest_ms = max(
+            facts.latest_ms, *(entry.recorded_at for entry in entries if entry is not None), 0
+        )
         facts.count += scan.count
         for entry in entries:
             if entry is not None:
                 facts.kinds[entry.kind] = facts.kinds.get(entry.kind, 0) + 1
-

@@ -8,6 +8,7 @@ left is a list of intervals of ``started_at``. Whatever is in doubt is left out:
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
@@ -70,14 +71,27 @@ class Pairs:
             self._owners.setdefault(owned.app, []).append((owned.from_ms, owned.to_ms, owned.developer))
         self._bad_apps = _by_name(app_suspensions(history))
         self._bad_developers = _by_name(developer_suspensions(history))
+        holders = Counter(
+            held
+            for record in history.endpoints.values()
+            for held in set(self._held(record))
+            if held is not None
+        )
+        self._shared = {held for held, count in holders.items() if count > 1}
 
     def is_stray(self, route: Route, observed: Any) -> bool:
-        """Whether the bytes went, as far as observed, to another URL than any that the intended endpoint had."""
+        """Whether another endpoint than the intended one may have received, as far as observed."""
         destination = observed_destination(observed)
         record = self._history.endpoints.get(route.endpoint)
-        if destination is None:
-            return False
-        return record is None or all(held != destination for _, _, held in self._destinations(record))
+        if record is None:
+            return destination is not None
+        held = set(self._held(record))
+        if destination is not None and destination not in held:
+            return True
+        return not held.isdisjoint(self._shared)
+
+    def _held(self, record: EndpointRecord) -> Iterator[Destination | None]:
+        return (held for _, _, held in self._destinations(record))
 
     @staticmethod
     def _destinations(record: EndpointRecord) -> Iterator[tuple[int, int, Destination | None]]:

@@ -13,7 +13,8 @@ import msgspec
 
 from ledger.core.canonical import ENTRY_BYTES_MAX, JsonValue
 from ledger.core.entries import KINDS, Entry, decode_entry, encode_entry
-from ledger.engines.patterns import MemberCheck, SingleMatch, member_checks
+from ledger.engines.member_check import MemberCheck
+from ledger.engines.patterns import SingleMatch, member_checks
 from ledger.engines.structs import known_entry_type
 
 
@@ -28,8 +29,8 @@ class MsgspecCodec:
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder(order="sorted").encode
         self._decode = msgspec.json.Decoder(known_entry_type()).decode
-        self._matches = SingleMatch()
-        self._checks: dict[str, list[MemberCheck]] = {kind: member_checks(kind) for kind in KINDS}
+        self._check = {kind: MemberCheck(source) for kind, source in KINDS.items()}
+        self._matches = {kind: SingleMatch(member_checks(kind)) for kind in KINDS}
 
     def _typed(self, data: bytes) -> Any:
         """The struct of an entry whose bytes are surely canonical and well typed, or None."""
@@ -39,18 +40,29 @@ class MsgspecCodec:
             entry: Any = self._decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        return entry if self._matches(entry, self._checks[entry.kind]) else None
+        return entry if self._matches[entry.kind](entry) else None
 
     def encode(self, members: Mapping[str, JsonValue]) -> bytes:
         """Canonical bytes of an entry; raises FormatError where ``encode_entry`` does."""
-        try:
+        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        if check is not None and check(members):
             data = self._encode(members)
-        except (TypeError, ValueError, msgspec.MsgspecError, RecursionError):
-            return encode_entry(members)
-        entry = self._typed(data)
-        # Encoding what was decoded shows that no member was lost or turned (a null, a float, a repeated name).
-        if entry is not None and self._encode(entry) == data:
-            return data
+            if len(data) <= ENTRY_BYTES_MAX:
+                return data
+        return encode_entry(members)
+
+    def check_stated(self, members: Mapping[str, JsonValue]) -> bool:
+        """Whether the members that are there are surely well typed for their kind."""
+        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        return check is not None and check.stated(members)
+
+    def encode_checked(self, members: Mapping[str, JsonValue]) -> bytes:
+        """:meth:`encode` of members whose stated ones passed :meth:`check_stated`; the rest is the ledger's own."""
+        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        if check is not None and check.required <= members.keys():
+            data = self._encode(members)
+            if len(data) <= ENTRY_BYTES_MAX:
+                return data
         return encode_entry(members)
 
     def decode(self, data: bytes) -> Entry:

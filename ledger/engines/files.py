@@ -39,7 +39,10 @@ def write_rows(scratch: Path, first: int, table: RowTable) -> None:
         else:
             columns[name] = pa.array(values, pa.string())
     made = pa.table(columns)
-    with pa.OSFile(str(chunk_path(scratch, "rows", first)), "wb") as sink, pa.ipc.new_file(sink, made.schema) as out:
+    with (
+        pa.OSFile(str(chunk_path(scratch, "rows", first)), "wb") as sink,
+        pa.ipc.new_file(sink, made.schema) as out,
+    ):
         out.write_table(made)
 
 

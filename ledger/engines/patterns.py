@@ -53,7 +53,9 @@ def _of_characters(allowed: bytes, length_max: int) -> ColumnCheck:
         lengths = set(map(len, values))
         if min(lengths) < 1 or max(lengths) > length_max:
             return False
-        return "\n".join(values).encode("ascii", "replace").translate(None, allowed) == b"\n" * (len(values) - 1)
+        return "\n".join(values).encode("ascii", "replace").translate(None, allowed) == b"\n" * (
+            len(values) - 1
+        )
 
     return check
 
@@ -94,6 +96,7 @@ class MemberCheck:
     match: Callable[[str], object] | None
     is_list: bool
     optional: bool
+    regex: str
 
 
 def member_checks(kind: str) -> list[MemberCheck]:
@@ -105,7 +108,8 @@ def member_checks(kind: str) -> list[MemberCheck]:
         column = column_check(pattern) if pattern else None
         match = re.compile(pattern.regex, re.ASCII).fullmatch if pattern else None
         is_list = isinstance(rule, SortedSet)
-        checks.append(MemberCheck(path[-1], outer, attrgetter(path[-1]), column, match, is_list, optional))
+        get, regex = attrgetter(path[-1]), pattern.regex if pattern else ""
+        checks.append(MemberCheck(path[-1], outer, get, column, match, is_list, optional, regex))
     return checks
 
 
@@ -173,33 +177,86 @@ def _optional_matches(holders: Sequence[Any], check: MemberCheck) -> bool:
 
 
 class SingleMatch:
-    """The same for one entry at a time; remembers values that recur (ids of parties, tags) instead of matching anew."""
+    """The checks of one kind for one entry at a time, for callers that see entries one by one.
+
+    Members that are always there are matched by one expression over their values, a line each: no pattern matches a
+    newline, so that a value cannot reach into the next line. Values that recur (optional ids, nested objects, tags) are
+    remembered once they were good.
+    """
 
     REMEMBERED_MAX = 200_000
 
-    def __init__(self) -> None:
-        self._good: set[tuple[Callable[[str], object], str]] = set()
+    def __init__(self, checks: Sequence[MemberCheck]) -> None:
+        nested: dict[str, list[MemberCheck]] = {}
+        required: list[MemberCheck] = []
+        self._lists: list[MemberCheck] = []
+        self._optional: list[tuple[Callable[[Any], Any], Callable[[str], object]]] = []
+        for check in checks:
+            if check.outer is not None:
+                nested.setdefault(check.outer, []).append(check)
+            elif check.is_list:
+                self._lists.append(check)
+            elif check.optional:
+                assert check.match is not None, "a member that is no list has a pattern"
+                self._optional.append((check.get, check.match))
+            else:
+                required.append(check)
+        self._nested = [(attrgetter(outer), inner) for outer, inner in nested.items()]
+        self._get, self._match = _joined(required)
+        self._good: set[Any] = set()
 
-    def __call__(self, entry: Any, checks: Sequence[MemberCheck]) -> bool:
-        """Whether ``entry`` passes the checks of its kind."""
+    def __call__(self, entry: Any) -> bool:
+        """Whether ``entry`` passes."""
+        if not self._match(self._get(entry)):
+            return False
         good = self._good
         if len(good) > self.REMEMBERED_MAX:
             good.clear()
-        for check in checks:
-            holder = entry if check.outer is None else getattr(entry, check.outer)
-            value = None if holder is None else check.get(holder)
-            if value is None:
-                continue
-            match = check.match
-            if not check.is_list:
-                assert match is not None, "a member that is no list has a pattern"
-                if (match, value) not in good:
-                    if not match(value):
-                        return False
-                    good.add((match, value))
-                continue
-            if len(value) > 1 and not _is_sorted_set(value):
+        for get, match in self._optional:
+            value = get(entry)
+            if value is not None and (match, value) not in good:
+                if not match(value):
+                    return False
+                good.add((match, value))
+        for check in self._lists:
+            if not self._list_matches(check, check.get(entry)):
                 return False
-            if match is not None and not all(map(match, value)):
-                return False
+        for get, inner in self._nested:
+            value = get(entry)
+            if value is not None and value not in good:
+                if not all(_value_matches(value, check) for check in inner):
+                    return False
+                good.add(value)
         return True
+
+    def _list_matches(self, check: MemberCheck, items: list[str] | None) -> bool:
+        if not items:
+            return True
+        if len(items) > 1 and not _is_sorted_set(items):
+            return False
+        match, good = check.match, self._good
+        if match is None:
+            return True
+        for item in items:
+            if (match, item) not in good:
+                if not match(item):
+                    return False
+                good.add((match, item))
+        return True
+
+
+def _value_matches(holder: Any, check: MemberCheck) -> bool:
+    value = check.get(holder)
+    return value is None or check.match is None or bool(check.match(value))
+
+
+def _joined(checks: Sequence[MemberCheck]) -> tuple[Callable[[Any], str], Callable[[str], object]]:
+    """How to read the checked members as lines, and the expression that matches them all."""
+    if not checks:
+        return (lambda entry: ""), re.compile("").fullmatch
+    regex = "\n".join(f"(?:{check.regex})" for check in checks)
+    match = re.compile(regex, re.ASCII).fullmatch
+    get: Callable[[Any], Any] = attrgetter(*(check.name for check in checks))
+    if len(checks) == 1:
+        return get, match
+    return (lambda entry: "\n".join(get(entry))), match

@@ -7,10 +7,11 @@ hashes only name candidates for an exact comparison.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ _worker: ChunkWorker | None = None
 
 def _start_worker(job: ScanJob, numbers: Any) -> None:
     global _worker
+    # What a chunk leaves behind dies by reference counts; looking for cycles only costs.
+    gc.disable()
     with numbers.get_lock():
         number = numbers.value
         numbers.value += 1
@@ -53,32 +56,46 @@ def fixed_hash_seed() -> Iterator[None]:
 
 
 def scan_chunks(job: ScanJob, size: int, processes: int) -> Iterator[ChunkResult]:
-    """Scan entries ``0 <= position < size``; a log of one chunk is scanned in this process.
+    """Scan entries ``0 <= position < size`` up to the first chunk that is not whole, which is the last one given.
+
+    A log of one chunk is scanned in this process; an empty one has one empty chunk.
 
     Raises StoreError when a worker dies (out of memory, killed): nothing is known then.
     """
-    starts = range(0, size, CHUNK_ENTRIES)
+    starts = range(0, max(size, 1), CHUNK_ENTRIES)
     if len(starts) <= 1 or processes <= 1:
         worker = ChunkWorker(job, 0)
         for first in starts:
-            yield worker.scan_chunk(first, min(CHUNK_ENTRIES, size - first))
+            wanted = min(CHUNK_ENTRIES, size - first)
+            result = worker.scan_chunk(first, wanted)
+            yield result
+            if result.facts.count < wanted:
+                return
         return
     context = multiprocessing.get_context("spawn")
     numbers = context.Value("i", 0)
     with fixed_hash_seed():
         pool = ProcessPoolExecutor(processes, context, _start_worker, (job, numbers))
         try:
-            yield from _in_order(
-                pool, _scan_chunk, [(first, min(CHUNK_ENTRIES, size - first)) for first in starts], processes
-            )
+            # Made as they are needed: the size is the source's claim, and may be any number.
+            calls = ((first, min(CHUNK_ENTRIES, size - first)) for first in starts)
+            for result in _in_order(pool, _scan_chunk, calls, processes):
+                yield result
+                if result.facts.count < min(CHUNK_ENTRIES, size - result.facts.first):
+                    return
         except BrokenProcessPool as error:
-            raise StoreError("a verifying process died (out of memory?); run again with --processes 1") from error
+            raise StoreError(
+                "a verifying process died (out of memory?); run again with --processes 1"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _in_order(
-    pool: ProcessPoolExecutor, task: Callable[..., ChunkResult], calls: list[tuple[int, int]], processes: int
+    pool: ProcessPoolExecutor,
+    task: Callable[..., ChunkResult],
+    calls: Iterable[tuple[int, int]],
+    processes: int,
 ) -> Iterator[ChunkResult]:
     waiting: deque[Future[ChunkResult]] = deque()
     for call in calls:

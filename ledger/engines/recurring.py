@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 from ledger.core.entries import Observed, ReceivedBy
-from ledger.engines.patterns import MemberCheck, SingleMatch, member_checks
+from ledger.engines.patterns import SingleMatch, member_checks
 from ledger.engines.structs import struct_of
 
 ROUTE_OF_ATTEMPT = (
@@ -27,7 +27,17 @@ ROUTE_OF_ATTEMPT = (
     "actor",
     "worker",
 )
-ROUTE_OF_IMPORT = ("via", "developer", "app", "environment", "endpoint", "event_type", "channel", "actor", "worker")
+ROUTE_OF_IMPORT = (
+    "via",
+    "developer",
+    "app",
+    "environment",
+    "endpoint",
+    "event_type",
+    "channel",
+    "actor",
+    "worker",
+)
 ARRIVAL_OF_SETTLED = ("observed", "received_by", "developer", "via", "by", "actor", "worker")
 ARRIVAL_OF_IMPORT = ("observed", "received_by")
 
@@ -45,10 +55,9 @@ class Recurring:
     def __init__(self, kind: str, names: tuple[str, ...], base: int) -> None:
         self._kind = kind
         self._get: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
-        self._checks: list[MemberCheck] = [
-            check for check in member_checks(kind) if (check.outer or check.name) in names
-        ]
-        self._matches = SingleMatch()
+        self._matches = SingleMatch(
+            [check for check in member_checks(kind) if (check.outer or check.name) in names]
+        )
         self._base = base
         self._ids: dict[tuple[Any, ...], int] = {}
         self._fresh: list[Fresh] = []
@@ -60,7 +69,7 @@ class Recurring:
         return self._enter(entry, value) if known is None else known
 
     def _enter(self, entry: Any, value: tuple[Any, ...]) -> int:
-        if not self._matches(entry, self._checks):
+        if not self._matches(entry):
             return NO_ID
         assert len(self._ids) < 1 << _KIND_BITS, "too many distinct routes for one process"
         known = self._ids[value] = self._base + len(self._ids)

@@ -28,7 +28,6 @@ class LeftOver(NamedTuple):
     seq: int
 
 
-
 @dataclass(slots=True)
 class RowTable:
     """One row an attempt: parallel columns.
@@ -97,7 +96,10 @@ class RowMaker:
             attempted.decided_at_size != seq
             or settled.by != "transport"
             or attempted.replay is not None
-            or not attempted.recorded_at <= started_at < attempted.send_before <= attempted.recorded_at + 1_000
+            or not attempted.recorded_at
+            <= started_at
+            < attempted.send_before
+            <= attempted.recorded_at + 1_000
             or settled.account != account
             or settled.developer != attempted.developer
             or settled.subjects != attempted.subjects

@@ -19,7 +19,7 @@ from ledger.core.merkle import hash_leaf, root_of
 from ledger.core.sparse_map import SparseMap
 from ledger.core.tiles import TILE_WIDTH
 from ledger.errors import FormatError
-from ledger.ports import Attempt, ChunkFacts, LogSource, Sweep
+from ledger.ports import Attempt, Block, ChunkFacts, LogSource, Sweep
 
 CHUNK_ENTRIES = 16 * TILE_WIDTH
 LOG_STATE_KINDS = frozenset({"ledger.opened", "index.sealed", "key.rotated"})
@@ -69,20 +69,40 @@ class ScalarReading:
     def chunks(self) -> Iterator[ChunkFacts]:
         """Read the log once, in order."""
         for first in range(0, self._size, CHUNK_ENTRIES):
-            yield self._read(first, min(CHUNK_ENTRIES, self._size - first))
-            self._on_progress("reading entries", min(first + CHUNK_ENTRIES, self._size), self._size)
+            wanted = min(CHUNK_ENTRIES, self._size - first)
+            facts = self._read(first, wanted)
+            yield facts
+            self._on_progress("reading entries", first + facts.count, self._size)
+            if facts.count < wanted:
+                return
 
     def _read(self, first: int, count: int) -> ChunkFacts:
-        block = self._source.read_block(first, count)
         facts = ChunkFacts(first)
-        leaves: list[bytes] = []
         state = self._state[first] = []
+        leaves: list[bytes] = []
+        for start in range(first, first + count, TILE_WIDTH):
+            wanted = min(TILE_WIDTH, first + count - start)
+            block = self._source.read_block(start, wanted)
+            leaves += self._read_block(facts, state, block)
+            if block.fault is not None:
+                facts.faults.tell(start + len(block.entries), "ENTRY_MALFORMED", block.fault)
+            if len(block.entries) < wanted:
+                break
+        facts.count = len(leaves)
+        full = len(leaves) // TILE_WIDTH * TILE_WIDTH
+        facts.tile_roots = [root_of(leaves[at : at + TILE_WIDTH]) for at in range(0, full, TILE_WIDTH)]
+        facts.rest = leaves[full:]
+        return facts
+
+    def _read_block(self, facts: ChunkFacts, state: list[Entry], block: Block) -> list[bytes]:
+        """Take the entries of one block; returns their leaf hashes."""
+        leaves: list[bytes] = []
         for place, data in enumerate(block.entries):
-            position = first + place
+            position = block.first + place
             leaf = hash_leaf(data)
             entry = self._decode(facts, position, data)
             edge = edge_of(entry)
-            if place == 0:
+            if position == facts.first:
                 facts.head = edge
             else:
                 facts.faults.extend(seam_faults(position, facts.tail, facts.last_leaf, edge))
@@ -90,17 +110,12 @@ class ScalarReading:
             leaves.append(leaf)
             if entry is not None:
                 facts.kinds[entry.kind] = facts.kinds.get(entry.kind, 0) + 1
+                facts.latest_ms = max(facts.latest_ms, entry.recorded_at)
                 self._take(position, entry, state)
             if self._with_index:
                 self._keyed.append((self._keys(data), leaf))
-        facts.count = len(leaves)
-        full = len(leaves) // TILE_WIDTH * TILE_WIDTH
-        facts.tile_roots = [root_of(leaves[at : at + TILE_WIDTH]) for at in range(0, full, TILE_WIDTH)]
-        facts.rest = leaves[full:]
-        facts.faults.extend(stored_faults(first, leaves, block.stored_hashes))
-        if block.fault is not None:
-            facts.faults.tell(first + len(leaves), "ENTRY_MALFORMED", block.fault)
-        return facts
+        facts.faults.extend(stored_faults(block.first, leaves, block.stored_hashes))
+        return leaves
 
     @staticmethod
     def _decode(facts: ChunkFacts, position: int, data: bytes) -> Entry | None:
@@ -177,4 +192,3 @@ class ScalarReading:
         """Forget everything."""
         self._keyed.clear()
         self._attempts.clear()
-

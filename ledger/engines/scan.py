@@ -18,6 +18,7 @@ from typing import Any
 
 import msgspec
 
+from ledger.core.canonical import ENTRY_BYTES_MAX
 from ledger.core.entries import KINDS, decode_entry
 from ledger.core.entries.members import HASH_REGEX
 from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, stored_faults
@@ -83,7 +84,7 @@ class BlockScanner:
     def _decode_quickly(self, scan: BlockScan, data: Sequence[bytes]) -> bool:
         """Decode all entries, if all are surely canonical, known, well typed and linked; else leave ``scan`` alone."""
         joined = b"[" + b",".join(data) + b"]"
-        if not data or not is_plain(joined):
+        if not data or not is_plain(joined) or max(map(len, data)) > ENTRY_BYTES_MAX:
             return False
         try:
             entries: list[Any] = self._decode_list(joined)

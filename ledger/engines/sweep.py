@@ -140,11 +140,15 @@ class DuckSweep:
         self._register("strays", _STRAYS, strays)
         arrivals = {arrival_id for _, arrival_id in found}
         observed_arrivals = [
-            (number,) for number in sorted(arrivals) if observed_destination(recurring[number][1][0]) is not None
+            (number,)
+            for number in sorted(arrivals)
+            if observed_destination(recurring[number][1][0]) is not None
         ]
         self._register("observed_arrivals", pa.schema([("arrival", pa.int32())]), observed_arrivals)
         routes = {route_id: route_of(*recurring[route_id]) for route_id, _ in found}
-        self._register("endpoints", _ENDPOINTS, ((number, route.endpoint) for number, route in routes.items()))
+        self._register(
+            "endpoints", _ENDPOINTS, ((number, route.endpoint) for number, route in routes.items())
+        )
         self._register("late_standing", _LATE_STANDING, self._late_standing(routes))
 
     def _live_spans(self) -> Iterator[tuple[str, int, int, int]]:
@@ -188,7 +192,9 @@ class DuckSweep:
         """Suspects that may be copies of each other, by the event that they deliver."""
         by_seq = {seq: attempt for attempt in suspects for seq in attempt.seqs}
         groups: dict[int, dict[Attempt, None]] = {}
-        rows = self._connection.execute("SELECT copy_key, attempt_seq FROM copies ORDER BY attempt_seq").fetchall()
+        rows = self._connection.execute(
+            "SELECT copy_key, attempt_seq FROM copies ORDER BY attempt_seq"
+        ).fetchall()
         for key, seq in rows:
             groups.setdefault(key, {})[by_seq[seq]] = None
         return [list(group) for group in groups.values()]

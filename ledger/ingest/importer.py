@@ -13,9 +13,11 @@ in the second run, part of the records is in; running it again completes it.
 
 from __future__ import annotations
 
+import gc
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,13 +25,15 @@ from ledger.errors import RejectedError
 from ledger.ingest.drafts import REGISTERED, Drafter
 from ledger.ingest.records import Record, RecordReader
 from ledger.ingest.sources import RawBatch, Reject, Source
-from ledger.ports import Subject, Vault
+from ledger.ports import Codec, Subject, Vault
 from ledger.ports.commitments import Commitments
-from ledger.sequencer.draft import Draft, Outcome, Rejection
+from ledger.sequencer.draft import Draft, Outcome, Rejection, checked
 
 BATCH_RECORDS = 1_000
 REJECTS_KEPT = 1_000
 IMPORTER = "operator:import"
+
+COLLECTION_THRESHOLD = 50_000
 
 _BATCHES_UNDER_WAY_MAX = 2
 
@@ -85,6 +89,20 @@ class Progress:
     bytes_total: int | None
 
 
+@contextmanager
+def _collecting_seldom() -> Iterator[None]:
+    """Let Python look for cycles once in a batch or so: records make many objects and no cycles.
+
+    With the usual threshold a fifth of the time of an import goes there. Concerns the whole process, for as long.
+    """
+    thresholds = gc.get_threshold()
+    gc.set_threshold(max(COLLECTION_THRESHOLD, thresholds[0]), *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
 def _ignore_progress(progress: Progress) -> None:
     """Tell nobody."""
 
@@ -105,6 +123,7 @@ class Importer:
         vault: ImportVault,
         commitments: Commitments,
         appender: Appender,
+        codec: Codec,
         *,
         actor: str = IMPORTER,
         batch_records: int = BATCH_RECORDS,
@@ -115,6 +134,7 @@ class Importer:
         self._vault = vault
         self._commitments = commitments
         self._appender = appender
+        self._codec = codec
         self._actor = actor
         self._batch_records = batch_records
         self._on_progress = on_progress
@@ -125,9 +145,8 @@ class Importer:
 
         Everything appended by then stays, and the next run of the same source goes on from there.
         """
-        one_pass = _Pass(
-            self._vault, Drafter(self._commitments, actor=self._actor, live=False), self._appender
-        )
+        drafter = Drafter(self._commitments, actor=self._actor, live=False)
+        one_pass = _Pass(self._vault, drafter, self._appender, self._codec)
         return self._run(source, one_pass, "importing")
 
     def run_strictly(self, source: Source, vault: ImportVault, rehearsal: Appender) -> ImportReport:
@@ -136,15 +155,23 @@ class Importer:
         Raises as :meth:`run`, and UsageError when ``source`` cannot be read twice.
         """
         drafter = Drafter(self._commitments, actor=self._actor, live=False)
-        checked = self._run(source, _Pass(vault, drafter, rehearsal), "checking")
-        if checked.rejected:
+        rehearsed = self._run(source, _Pass(vault, drafter, rehearsal, self._codec), "checking")
+        if rehearsed.rejected:
             return ImportReport(
-                records=checked.records, rejected=checked.rejected, rejects=checked.rejects, appended=False
+                records=rehearsed.records,
+                rejected=rehearsed.rejected,
+                rejects=rehearsed.rejects,
+                appended=False,
             )
         return self.run(source)
 
     def _run(self, source: Source, one_pass: _Pass, phase: str) -> ImportReport:
         report = ImportReport()
+        with _collecting_seldom():
+            self._run_batches(source, one_pass, phase, report)
+        return report
+
+    def _run_batches(self, source: Source, one_pass: _Pass, phase: str, report: ImportReport) -> None:
         # One thread, so that batches are appended in the order in which they were read.
         with ThreadPoolExecutor(1, thread_name_prefix="import") as appending:
             under_way: deque[tuple[_Prepared, Future[list[Outcome]]]] = deque()
@@ -155,7 +182,6 @@ class Importer:
                 under_way.append((prepared, appending.submit(one_pass.append, prepared)))
             while under_way:
                 self._settle(one_pass, *under_way.popleft(), report, source, phase)
-        return report
 
     def _settle(
         self,
@@ -189,10 +215,11 @@ class _Prepared:
 class _Pass:
     """One way through a source: remembers which tags it has seen registered."""
 
-    def __init__(self, vault: ImportVault, drafter: Drafter, appender: Appender) -> None:
+    def __init__(self, vault: ImportVault, drafter: Drafter, appender: Appender, codec: Codec) -> None:
         self._vault = vault
         self._drafter = drafter
         self._appender = appender
+        self._codec = codec
         self._reader = RecordReader(at_required=True)
         self._registered: set[str] = set()
 
@@ -215,7 +242,8 @@ class _Pass:
                 prepared.rejects.append(Reject(line, "the record names a person who was erased"))
                 continue
             self._register(record, subjects, prepared)
-            prepared.drafts.append(self._drafter.draft(record, subjects))
+            # Checked here and not by the sequencer, which works at the same time on the batch before.
+            prepared.drafts.append(checked(self._drafter.draft(record, subjects), self._codec))
             prepared.lines.append(line)
         return prepared
 

@@ -41,8 +41,6 @@ from ledger.ingest.schema import (
 
 _REMEMBERED_IDS_MAX = 200_000
 _PEOPLE = ("account", "subjects")
-_ONCE = ("delivery", "event")
-"""Members whose ids hardly recur, so that remembering them is of no use."""
 
 _match_id = matcher(ID_PATTERN)
 _match_tag = matcher(TAG_PATTERN)
@@ -84,7 +82,8 @@ class RecordReader:
         self._decode = msgspec.json.Decoder(union).decode
         self._encode = msgspec.json.Encoder().encode
         self._shapes: dict[str, Shape] = {kind: shape_of(kind) for kind in PLATFORM_KINDS}
-        self._good_ids: set[str] = set()
+        # Ids that were found to be good, and None for a member that is left out.
+        self._good_ids: set[str | None] = {None}
 
     def read(self, raw: bytes | Mapping[str, object]) -> Record:
         """The record in one line of JSON, or in the members of a row.
@@ -134,10 +133,11 @@ class RecordReader:
                 except FormatError as error:
                     raise RejectedError(f"member {name}: {error}") from None
         good = self._good_ids
-        for name in shape.ids:
-            value = members.get(name)
-            if value is not None and value not in good:
-                self._check_id(name, value)
+        if not good.issuperset(map(members.get, shape.ids)):
+            for name in shape.ids:
+                value = members.get(name)
+                if value is not None and value not in good:
+                    self._check_id(name, value)
         for outer, name in shape.inner_ids:
             holder = members.get(outer)
             value = None if holder is None else holder.get(name)
@@ -170,8 +170,6 @@ class RecordReader:
             if name in _PEOPLE:
                 raise RejectedError(f"member {name} names somebody by what is not {ID_PATTERN.meaning}")
             _refuse_pattern(name, value, ID_PATTERN.meaning)
-        if name in _ONCE:
-            return
         if _match_tag(value):
             if name in _PEOPLE:
                 raise RejectedError(
@@ -180,7 +178,7 @@ class RecordReader:
             return  # remembered, it would pass for a person
         if len(self._good_ids) >= _REMEMBERED_IDS_MAX:
             self._good_ids.clear()
-        self._good_ids.add(value)
+        self._good_ids.update((None, value))
 
 
 def _parse(line: bytes) -> Mapping[str, object]:
@@ -271,7 +269,7 @@ def _people_of(members: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _check_uid(kind: str, uid: str, people: tuple[str, ...]) -> None:
     if not _match_uid(uid):
-        _refuse_pattern("uid", uid, UID_PATTERN.meaning)
+        raise RejectedError(f"member uid is not {UID_PATTERN.meaning}")
     first, *rest = uid.split("/")
     if rest and first != kind and fault_of_kind(first) != "unknown":
         raise RejectedError("the uid begins with another kind: it belongs to an entry of that kind")

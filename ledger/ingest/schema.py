@@ -18,7 +18,7 @@ import msgspec
 
 from ledger.core.entries import COMMON_MEMBERS, KINDS, Evidence, Observed
 from ledger.core.entries.codec import split_optional
-from ledger.core.entries.members import Bounds, EventTag, Id, Pattern, SortedSet, Tag, Uid
+from ledger.core.entries.members import Bounds, Id, Pattern, SortedSet, Tag, Uid
 from ledger.core.uids import COMMITMENTS
 
 MemberNames = frozenset[str]
@@ -91,6 +91,9 @@ PLATFORM_KINDS = (
 )
 """Kinds that a record may have; the others are the ledger's own to append."""
 
+HARDLY_RECURRING = frozenset({"delivery", "event"})
+"""Members that hold ids of what happened once: no use in remembering them. (Events are tags in entries only.)"""
+
 ID_PATTERN: Pattern = typing.get_args(Id)[1]
 TAG_PATTERN: Pattern = typing.get_args(Tag)[1]
 UID_PATTERN: Pattern = typing.get_args(Uid)[1]
@@ -105,9 +108,10 @@ def matcher(pattern: Pattern) -> Match:
 class Shape:
     """What the struct of a kind leaves open: names of members by what they still need.
 
-    ``instants`` are text or milliseconds; ``ids`` match the pattern of ids, those of people and events included;
-    ``inner_ids`` are ids one level down: ``(outer name, name)``; ``matched`` have another pattern: ``(outer name or "",
-    name, match, meaning)``. ``sets`` are lists whose items are ids, or any text where ``sets[name]`` is false.
+    ``instants`` are text or milliseconds; ``ids`` match the pattern of ids, those of people included; ``inner_ids``
+    are ids one level down: ``(outer name, name)``; ``matched`` have another pattern, or are :data:`HARDLY_RECURRING`:
+    ``(outer name or "", name, match, meaning)``. ``sets`` are lists whose items are ids, or any text where
+    ``sets[name]`` is false.
     """
 
     instants: tuple[str, ...]
@@ -208,7 +212,9 @@ def shape_of(kind: str) -> Shape:
                     inner_ids.append((name, inner))
                 elif pattern is not None:
                     matched.append((name, inner, matcher(pattern), pattern.meaning))
-        elif hint in (Id, Tag, EventTag):
+        elif name in HARDLY_RECURRING:
+            matched.append(("", name, matcher(ID_PATTERN), ID_PATTERN.meaning))
+        elif hint in (Id, Tag):
             ids.append(name)
         elif typing.get_origin(hint) is Annotated and isinstance(typing.get_args(hint)[1], SortedSet):
             item = typing.get_args(typing.get_args(hint)[0])[0]

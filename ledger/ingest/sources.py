@@ -187,25 +187,25 @@ def line_batches(stream: IO[bytes], records_max: int) -> Iterator[RawBatch]:
     counted = _Counted(stream)
     unpacked: Callable[[int], bytes] = counted.read
     if counted.magic == _GZIP_MAGIC:
-        unpacked = GzipFile(fileobj=cast("IO[bytes]", counted), mode="rb").read  # of a stream it only reads
+        unpacked = GzipFile(fileobj=cast("IO[bytes]", counted), mode="rb").read1  # of a stream it only reads
     lines = _LineCutter()
     batch = RawBatch()
-    damage = ""
-    while True:
+    piece = b"."
+    while piece:
         try:
             piece = unpacked(PIECE_BYTES)
         except (EOFError, BadGzipFile, zlib.error) as error:
-            piece, damage = b"", f"the packed data end here or are damaged: {error}"
+            # The line that was under way is torn, and nothing after it can be trusted to be a line.
+            batch.rejects.append(
+                Reject(lines.number + 1, f"the packed data end here or are damaged: {error}")
+            )
+            break
         for line in lines.feed(piece) if piece else lines.finish():
             _put(batch, lines.number, line)
             if len(batch.records) >= records_max:
                 batch.bytes_done = counted.bytes_done
                 yield batch
                 batch = RawBatch()
-        if not piece:
-            break
-    if damage:
-        batch.rejects.append(Reject(lines.number + 1, damage))
     batch.bytes_done = counted.bytes_done
     yield batch
 

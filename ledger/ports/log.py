@@ -55,7 +55,7 @@ class ChunkFacts:
 
     ``tile_roots`` are the roots of its full groups of 256 entries, ``rest`` the leaf hashes after them. ``head`` and
     ``tail`` are the edges of its first and last entry (None where malformed), ``last_leaf`` the last leaf hash.
-    ``kinds`` counts well-formed entries.
+    ``kinds`` counts well-formed entries, ``latest_ms`` is the highest ``recorded_at`` of them.
     """
 
     first: int
@@ -67,11 +67,12 @@ class ChunkFacts:
     last_leaf: bytes = b""
     faults: FaultList = field(default_factory=FaultList)
     kinds: dict[str, int] = field(default_factory=dict)
+    latest_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The seqs of the entries of one delivery attempt: attempted or imported, and its settlements."""
+    """The positions of the entries of one delivery attempt: attempted or imported, and its settlements."""
 
     seqs: tuple[int, ...]
 
@@ -96,7 +97,7 @@ class Reading(Protocol):
     """One verification's way through one log; closed at the end, which removes its scratch files."""
 
     def chunks(self) -> Iterator[ChunkFacts]:
-        """Read the log once, in order."""
+        """Read the log once, in order, up to the first group of 256 entries that is not whole."""
         ...
 
     def state_entries(self, chunk: ChunkFacts) -> Iterable[Entry]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class NewEntry:
+class NewEntry(NamedTuple):
     """One row to append: ``seq`` is its place, ``leaf_hash`` 32 bytes, ``bears_state`` whether a fold needs it."""
 
     seq: int
@@ -19,8 +17,7 @@ class NewEntry:
     bears_state: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StoredEntry:
+class StoredEntry(NamedTuple):
     """One row as read back; nothing but ``data`` is evidence."""
 
     seq: int

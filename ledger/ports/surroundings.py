@@ -32,6 +32,17 @@ class Codec(Protocol):
         """Canonical bytes; raises FormatError exactly where ``encode_entry`` does."""
         ...
 
+    def check_stated(self, members: Mapping[str, JsonValue]) -> bool:
+        """Whether the members that are there are surely well typed for their kind; False where it is not sure."""
+        ...
+
+    def encode_checked(self, members: Mapping[str, JsonValue]) -> bytes:
+        """:meth:`encode` of members whose stated ones passed :meth:`check_stated`.
+
+        What was added since is the ledger's own: looked up in the history, decided by the gate, or a place in the log.
+        """
+        ...
+
     def decode(self, data: bytes) -> Entry:
         """The typed entry; raises FormatError exactly where ``decode_entry`` does. Unlisted members are dropped."""
         ...

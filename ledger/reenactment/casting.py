@@ -32,9 +32,7 @@ from ledger.reenactment.world import (
 
 IPV6_LOOPBACK = "::1"
 MOVED_TOGETHER_AT_MS = OPENED_AT_MS + 120 * DAY_MS
-"""When one developer's name moves to the address of another with the same path: a precondition that came
-later.
-"""
+"""When one developer's name moves to the address of another with the same path: a precondition that came later."""
 
 MOVED_APART_AT_MS = OPENED_AT_MS + 420 * DAY_MS
 """When one half of another pair moves away: a precondition that ended before the fault was found."""
@@ -260,6 +258,7 @@ def _grants(
 ) -> tuple[tuple[Grant, ...], dict[str, str]]:
     """One grant or two per account; the first accounts are the busy ones, one per endpoint of a group."""
     grouped = [endpoint for endpoints in groups.values() for endpoint in endpoints]
+    strangers = _strangers(world)
     busy: dict[str, str] = {}
     grants: list[Grant] = []
     for index, account in enumerate(world.accounts):
@@ -279,21 +278,27 @@ def _grants(
             continue
         hooks = [rng.choice(world.webhooks)]
         if rng.random() < 0.15:
-            strangers = [hook for hook in world.webhooks if not _ever_meet(world, hooks[0], hook)]
-            hooks += [rng.choice(strangers)] if strangers else []
+            others = strangers[hooks[0].endpoint]
+            hooks += [rng.choice(others)] if others else []
         for number, hook in enumerate(hooks):
             name = f"g-{index + 1}" + ("" if number == 0 else f"-{number + 1}")
             grants.append(_grant(rng, name, account.person, hook))
     return tuple(grants), busy
 
 
-def _ever_meet(world: World, one: Webhook, other: Webhook) -> bool:
-    def places(webhook: Webhook) -> set[str]:
-        developer = world.developer_of(webhook)
-        hosts = [hook.host for hook in world.webhooks if world.developer_of(hook) == developer]
-        return {address for host in hosts for address in world.addresses_of(host)}
-
-    return not places(one).isdisjoint(places(other))
+def _strangers(world: World) -> dict[str, list[Webhook]]:
+    """For each endpoint the webhooks whose developers never share an address with its own."""
+    places: dict[str, set[str]] = {}
+    for hook in world.webhooks:
+        places.setdefault(world.developer_of(hook), set()).update(world.addresses_of(hook.host))
+    return {
+        hook.endpoint: [
+            other
+            for other in world.webhooks
+            if places[world.developer_of(hook)].isdisjoint(places[world.developer_of(other)])
+        ]
+        for hook in world.webhooks
+    }
 
 
 def _grant(rng: random.Random, name: str, account: str, hook: Webhook) -> Grant:

@@ -1,14 +1,14 @@
 """Workers that deliver, rightly or with the fault of 2018 (delivery protocol, section 3.7).
 
-Each worker has private caches and connections, as one backend process has. What they are keyed by is the
-fault:
+Each worker has private caches and connections, as one backend process has. What they are keyed by is the fault:
 
 - ``webhook``: nothing is shared between webhooks. The right dispatcher, which resolves anew at every attempt.
-- ``ip+path``: the whole prepared destination is cached by (resolved address, port, path). The first writer
-wins while the entry lives, so another developer's events with the same three go to the first one's host:
-published fault. - ``ip``: the same, by (resolved address, port) alone. - ``connection``: destinations are
-right, but TLS connections are pooled by (address, port): the Host header names the right developer and the
-key that ends the connection is another's.
+- ``ip+path``: the whole prepared destination is cached by (resolved address, port, path). The first writer wins
+  while the entry lives, so another developer's events with the same three go to the first one's host: the
+  published fault.
+- ``ip``: the same, by (resolved address, port) alone.
+- ``connection``: destinations are right, but TLS connections are pooled by (address, port): the Host header names
+  the right developer and the key that ends the connection is another's.
 
 An entry lives while its age is at most the TTL (360 s of virtual time), counted from its writing or, with
 ``sliding``, from its last use. With signing *after* routing the cached destination brings its own app's
@@ -31,6 +31,9 @@ from ledger.transport.observed import Answer, Destination
 
 TTL_MS = 360_000
 """How long a cached destination lived in 2018: six minutes."""
+
+_REAL_TIMEOUT_S = 60.0
+"""Of real time, so long that a busy machine changes nothing: what fails in a reenactment fails by plan."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,7 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """One attempt as it went: by which worker, to the address the *meant* host resolved to, signed by which
-    app.
-    """
+    """One attempt as it went: by which worker, to which address of the *meant* host, signed by which app."""
 
     answer: Answer
     worker: str
@@ -146,7 +147,7 @@ class _Worker:
 
 
 class Dispatcher:
-    """The worker pool of one reenactment; ``clock_ms`` is the virtual clock."""
+    """The worker pool of one reenactment; ``clock_ms`` is the virtual clock, ``requests`` counts what was sent."""
 
     def __init__(self, world: World, receivers: Receivers, fault: Fault, clock_ms: Callable[[], int]) -> None:
         """Start ``fault.workers`` workers with empty caches."""
@@ -156,9 +157,11 @@ class Dispatcher:
         self._fault = fault
         self._clock_ms = clock_ms
         self._workers = [
-            _Worker(f"w{index + 1}", HttpsTransport(trust, clock_ms), fault) for index in range(fault.workers)
+            _Worker(f"w{index + 1}", HttpsTransport(trust, clock_ms, _REAL_TIMEOUT_S), fault)
+            for index in range(fault.workers)
         ]
-        self._registrar = HttpsTransport(trust, clock_ms, pools_max=1)
+        self._registrar = HttpsTransport(trust, clock_ms, _REAL_TIMEOUT_S, pools_max=1)
+        self.requests = 0
 
     def send(self, sending: Sending) -> Sent:
         """Send one attempt now, by the worker of its shard."""
@@ -173,13 +176,12 @@ class Dispatcher:
             DELIVERY_HEADER: sending.delivery,
             ATTEMPT_HEADER: str(sending.attempt),
         }
+        self.requests += 1
         answer = worker.transport.send(route.pool_key, route.destination, "POST", headers, sending.body)
         return Sent(answer, worker.name, meant.destination.address, app)
 
     def challenge(self, webhook: Webhook, query: str) -> tuple[Answer, str]:
-        """Send a challenge with ``query`` to the webhook by the registrar, which caches nothing, and the
-        address.
-        """
+        """The answer to a challenge with ``query``, sent by the registrar, which caches nothing; and the address."""
         right = self._prepare(webhook, self._clock_ms())
         to = right.destination
         path = f"{to.path}{'&' if '?' in to.path else '?'}{query}"
@@ -187,6 +189,7 @@ class Dispatcher:
         headers: Mapping[str, str] = {
             SIGNATURE_HEADER: sign_body(self._world.app(webhook.app).consumer_secret, signed)
         }
+        self.requests += 1
         asked = Destination(to.host, to.port, path, to.address, to.connect_port)
         return self._registrar.send(right.pool_key, asked, "GET", headers), to.address
 
@@ -197,6 +200,7 @@ class Dispatcher:
             "Content-Type": "application/json",
             SIGNATURE_HEADER: sign_body(self._world.app(right.app).consumer_secret, body),
         }
+        self.requests += 1
         return self._registrar.send(right.pool_key, right.destination, "POST", headers, body)
 
     def restart(self, worker: int) -> None:

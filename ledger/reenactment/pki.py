@@ -61,9 +61,7 @@ class Authority:
         self.certificate_pem = certificate.public_bytes(Encoding.PEM).decode("ascii")
 
     def issue(self, developer: str, hosts: Sequence[str]) -> Leaf:
-        """The leaf of ``developer`` for the DNS names ``hosts`` (at least one); the key depends on the seed
-        alone.
-        """
+        """The leaf of ``developer`` for the DNS names ``hosts``, at least one; its key depends on the seed alone."""
         key = _derive_key(self._seed, f"developer/{developer}")
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, developer)])
         certificate = (

@@ -1,10 +1,10 @@
-"""The event loop of a reenactment: from event to event on the virtual clock, one real request for each
-attempt.
+"""The event loop of a reenactment: one real request for each attempt, from event to event on a virtual clock.
 
 It writes the input records that the platform would have exported (ledger format, section 1.6) in the order in
 which they happen, and keeps for each attempt what was meant and what the transport saw. Latencies and
 challenge tokens are drawn from the seed and from what they are for, so that they are the same in every fault
-mode; real time is in nothing.
+mode; real time is in nothing. A failed challenge is recorded and, where transient, repeated; it stops no
+delivery here.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import heapq
 import json
 from bisect import bisect_left
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger.core.retry import is_delivered, next_attempt_at_ms
 from ledger.core.webhook_auth import ChallengeFailed, check_challenge
 from ledger.reenactment.clock import VirtualClock
 from ledger.reenactment.dispatcher import Dispatcher, Sending, Sent
-from ledger.reenactment.subscriptions import Gate
+from ledger.reenactment.subscriptions import Gate, Intent
 from ledger.reenactment.templates import fill_replay_status
 from ledger.reenactment.traffic import Event, Replay, Restart, Traffic
 from ledger.reenactment.truth import AttemptTruth, ChallengeResult
@@ -35,16 +35,7 @@ Progress = Callable[[int, int], None]
 
 _REPLAY_PACE_MS = 2_000
 _CHALLENGE_AGAIN_MS = 1_800_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Item:
-    """One delivery on its way: an event for a webhook, the first time or in a replay."""
-
-    delivery: str
-    event: Event
-    webhook: Webhook
-    is_replay: bool
+_FAILING_MAX_MS = 28 * 3_600_000
 
 
 @dataclass(order=True, slots=True)
@@ -171,8 +162,8 @@ class Player:
     def _restarting(self, restart: Restart) -> Callable[[], None]:
         return lambda: self._dispatcher.restart(restart.worker)
 
-    def _challenging(self, webhook: Webhook) -> Callable[[], None]:
-        return lambda: self._challenge(webhook)
+    def _challenging(self, webhook: Webhook, failing_since_ms: int | None = None) -> Callable[[], None]:
+        return lambda: self._challenge(webhook, failing_since_ms)
 
     def _routing(self, number: int, event: Event) -> Callable[[], None]:
         return lambda: self._route(number, event)
@@ -180,26 +171,29 @@ class Player:
     def _replaying(self, job: int, replay: Replay) -> Callable[[], None]:
         return lambda: self._replay(job, replay)
 
-    def _attempting(self, item: _Item, attempt: int) -> Callable[[], None]:
-        return lambda: self._attempt(item, attempt)
+    def _attempting(self, intent: Intent) -> Callable[[], None]:
+        return lambda: self._attempt(intent)
 
     def _route(self, number: int, event: Event) -> None:
         for index, webhook in enumerate(self._world.webhooks):
-            if event.app in (None, webhook.app):
-                self._attempt(_Item(f"d-{number + 1:05d}-{index + 1:02d}", event, webhook, False), 1)
+            if self._is_for(event, webhook):
+                self._attempt(Intent(f"d-{number + 1:05d}-{index + 1:02d}", 1, event, webhook, None))
 
     def _replay(self, job: int, replay: Replay) -> None:
         webhook = self._world.webhook(replay.endpoint)
         index = self._world.webhooks.index(webhook)
         at_ms = self._clock.at_ms
-        first = bisect_left(self._event_times, replay.from_ms)
-        last = bisect_left(self._event_times, min(replay.until_ms, at_ms))
+        name = f"replay-{job}"
+        until_ms = min(replay.until_ms, at_ms)
+        requested: Record = {"kind": "replay.requested", "replay": name, "endpoint": webhook.endpoint}
+        self._emit({**requested, "from_at": replay.from_ms, "to_at": until_ms, "at": at_ms})
+        first, last = (bisect_left(self._event_times, end_ms) for end_ms in (replay.from_ms, until_ms))
         for number in range(first, last):
             event = self._traffic.events[number]
-            if event.app not in (None, webhook.app) or not self._permits(event, webhook):
+            if not self._is_for(event, webhook):
                 continue
             delivery = f"d-{number + 1:05d}-{index + 1:02d}-r{job}"
-            self._at(at_ms, 1, self._attempting(_Item(delivery, event, webhook, True), 1))
+            self._at(at_ms, 1, self._attempting(Intent(delivery, 1, event, webhook, name)))
             at_ms += _REPLAY_PACE_MS
         self._at(at_ms, 1, lambda: self._end_replay(job, webhook))
 
@@ -207,49 +201,52 @@ class Player:
         body = json.dumps(fill_replay_status(webhook.endpoint, job), separators=(",", ":")).encode()
         self._dispatcher.notify(webhook, body)
 
-    def _permits(self, event: Event, webhook: Webhook) -> bool:
-        return self._gate.permits(event.account, event.event_type, webhook, self._clock.at_ms)
+    def _is_for(self, event: Event, webhook: Webhook) -> bool:
+        return event.app in (None, webhook.app) and self._gate.routes(event, webhook, self._clock.at_ms)
 
-    def _attempt(self, item: _Item, attempt: int) -> None:
-        event = item.event
-        if not self._permits(event, item.webhook):
-            return
-        shard = event.shard if attempt == 1 and not item.is_replay else f"{item.delivery}/{attempt}"
-        sent = self._dispatcher.send(Sending(item.delivery, attempt, item.webhook, event.body, shard))
+    def _attempt(self, intent: Intent) -> None:
         started_at_ms = self._clock.at_ms
-        ended_at_ms = started_at_ms + self._draw(10, 200, "latency", item.delivery, attempt)
-        self._emit(_delivery_record(item, attempt, sent, started_at_ms, ended_at_ms))
-        self.attempts.append(self._truth(item, attempt, sent, ended_at_ms))
+        if not self._gate.admits(intent, started_at_ms):
+            return
+        event, attempt = intent.event, intent.attempt
+        is_first = attempt == 1 and intent.replay is None
+        shard = event.shard if is_first else f"{intent.delivery}/{attempt}"
+        sent = self._dispatcher.send(Sending(intent.delivery, attempt, intent.webhook, event.body, shard))
+        ended_at_ms = started_at_ms + self._draw(10, 200, "latency", intent.delivery, attempt)
+        self._emit(_delivery_record(intent, sent, started_at_ms, ended_at_ms))
+        self.attempts.append(self._truth(intent, sent, ended_at_ms))
+        self._at(ended_at_ms, 0, lambda: self._gate.settle(intent, sent, ended_at_ms))
         if not is_delivered(sent.answer.observed.status):
             again_at_ms = next_attempt_at_ms(attempt, ended_at_ms)
             if again_at_ms is None:
-                self.dead_letters.append(item.delivery)
+                self.dead_letters.append(intent.delivery)
             else:
-                self._at(again_at_ms, 1, self._attempting(item, attempt + 1))
+                self._at(again_at_ms, 1, self._attempting(replace(intent, attempt=attempt + 1)))
 
-    def _truth(self, item: _Item, attempt: int, sent: Sent, ended_at_ms: int) -> AttemptTruth:
+    def _truth(self, intent: Intent, sent: Sent, ended_at_ms: int) -> AttemptTruth:
+        event, webhook = intent.event, intent.webhook
         return AttemptTruth(
-            delivery=item.delivery,
-            attempt=attempt,
-            event=item.event.event,
-            event_type=item.event.event_type,
-            account=item.event.account,
-            subjects=item.event.subjects,
-            is_private=item.event.is_private,
-            is_replay=item.is_replay,
+            delivery=intent.delivery,
+            attempt=intent.attempt,
+            event=event.event,
+            event_type=event.event_type,
+            account=event.account,
+            subjects=event.subjects,
+            is_private=event.is_private,
+            is_replay=intent.replay is not None,
             worker=sent.worker,
             resolved_ip=sent.resolved_ip,
-            intended_developer=self._world.developer_of(item.webhook),
-            intended_app=item.webhook.app,
-            intended_endpoint=item.webhook.endpoint,
+            intended_developer=self._world.developer_of(webhook),
+            intended_app=webhook.app,
+            intended_endpoint=webhook.endpoint,
             signing_app=sent.signing_app,
             started_at_ms=self._clock.at_ms,
             ended_at_ms=ended_at_ms,
             observed=sent.answer.observed,
-            body_sha256=hashlib.sha256(item.event.body).hexdigest(),
+            body_sha256=hashlib.sha256(event.body).hexdigest(),
         )
 
-    def _challenge(self, webhook: Webhook) -> None:
+    def _challenge(self, webhook: Webhook, failing_since_ms: int | None) -> None:
         at_ms = self._clock.at_ms
         token = f"{self._draw(10**15, 10**16, 'crc', webhook.endpoint, at_ms)}"
         nonce = f"{self._draw(10**9, 10**10, 'nonce', webhook.endpoint, at_ms)}"
@@ -267,9 +264,16 @@ class Player:
             record["spki_sha256"] = seen.spki_sha256
         if reason is None:
             self._emit({"kind": "endpoint.verified", **record, "at": at_ms})
-        else:
-            self._emit({"kind": "endpoint.failed", **record, "reason": reason, "at": at_ms})
-            self._at(at_ms + _CHALLENGE_AGAIN_MS, 1, self._challenging(webhook))
+            return
+        self._emit({"kind": "endpoint.failed", **record, "reason": reason, "at": at_ms})
+        since_ms = at_ms if failing_since_ms is None else failing_since_ms
+        again_ms = at_ms + _CHALLENGE_AGAIN_MS
+        if (
+            isinstance(verdict, ChallengeFailed)
+            and verdict.is_transient
+            and again_ms - since_ms <= _FAILING_MAX_MS
+        ):
+            self._at(again_ms, 1, self._challenging(webhook, since_ms))
 
     def _draw(self, low: int, high: int, *about: object) -> int:
         """A number in [low, high), by the seed and what it is for alone: equal in every fault mode."""
@@ -281,9 +285,37 @@ def _is_time(key: str) -> bool:
     return key == "at" or key.endswith("_at")
 
 
-def _delivery_record(item: _Item, attempt: int, sent: Sent, started_at_ms: int, ended_at_ms: int) -> Record:
+def _delivery_record(intent: Intent, sent: Sent, started_at_ms: int, ended_at_ms: int) -> Record:
     seen = sent.answer.observed
-    observed: Record = {
+    event, webhook = intent.event, intent.webhook
+    record: Record = {
+        "kind": "delivery.imported",
+        "delivery": intent.delivery,
+        "attempt": intent.attempt,
+        "event": event.event,
+        "event_type": event.event_type,
+        "account": event.account,
+        "subjects": list(event.subjects),
+        "private": event.is_private,
+        "endpoint": webhook.endpoint,
+        "app": webhook.app,
+        "environment": webhook.environment,
+        "started_at": started_at_ms,
+        "ended_at": ended_at_ms,
+        "worker": sent.worker,
+        "resolved_ip": sent.resolved_ip,
+        "observed": observed_members(sent),
+        "disclosure": seen.disclosure,
+    }
+    if seen.status is not None:
+        record["status"] = seen.status
+    return record
+
+
+def observed_members(sent: Sent) -> Record:
+    """The ``observed`` of a record or an entry: what the transport saw of the connection, and who signed."""
+    seen = sent.answer.observed
+    observed = {
         "host": seen.host,
         "port": seen.port,
         "path": seen.path,
@@ -292,25 +324,4 @@ def _delivery_record(item: _Item, attempt: int, sent: Sent, started_at_ms: int, 
         "spki_sha256": seen.spki_sha256,
         "signing_app": sent.signing_app,
     }
-    record: Record = {
-        "kind": "delivery.imported",
-        "delivery": item.delivery,
-        "attempt": attempt,
-        "event": item.event.event,
-        "event_type": item.event.event_type,
-        "account": item.event.account,
-        "subjects": list(item.event.subjects),
-        "private": item.event.is_private,
-        "endpoint": item.webhook.endpoint,
-        "app": item.webhook.app,
-        "environment": item.webhook.environment,
-        "started_at": started_at_ms,
-        "ended_at": ended_at_ms,
-        "worker": sent.worker,
-        "resolved_ip": sent.resolved_ip,
-        "observed": {key: value for key, value in observed.items() if value is not None},
-        "disclosure": seen.disclosure,
-    }
-    if seen.status is not None:
-        record["status"] = seen.status
-    return record
+    return {name: value for name, value in observed.items() if value is not None}

@@ -23,7 +23,7 @@ import urllib.parse
 import weakref
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
 import h11
 
@@ -130,7 +130,7 @@ class Receivers:
         self._contexts.update(dict.fromkeys(hosts, context))
         self._sites.update({(hook.host, hook.path): hook.app for hook in hooks})
 
-    def __enter__(self) -> Receivers:
+    def __enter__(self) -> Self:
         """Listen on every address and port of the world."""
         self._thread.start()
         places = {
@@ -287,11 +287,10 @@ class Receivers:
         return None
 
     def _answer_challenge(self, visit: _Visit, target: str) -> tuple[int, bytes]:
-        path, _, query = target.partition("?")
-        fields = urllib.parse.parse_qsl(query, keep_blank_values=True)
-        token = dict(fields).get("crc_token")
-        own = [f"{name}={value}" for name, value in fields if name not in ("crc_token", "nonce")]
-        app = self._sites.get((visit.sni, "?".join([path, *(["&".join(own)] if own else [])])))
+        # The challenge's own parameters come last, behind whatever query the webhook's URL has.
+        path = target.partition("crc_token=")[0][:-1]
+        token = dict(urllib.parse.parse_qsl(target.partition("?")[2])).get("crc_token")
+        app = self._sites.get((visit.sni, path))
         if app is None or token is None:
             return 404, b"{}"
         secret = self._secrets[visit.developer][app]

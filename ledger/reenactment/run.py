@@ -1,5 +1,4 @@
-"""Plays a world's traffic through a dispatcher over real HTTPS and writes down what happened, and what is
-true.
+"""Plays a world's traffic through a dispatcher over real HTTPS and writes down what happened, and what is true.
 
 A virtual clock runs from event to event; each attempt is one real request to the receiving servers. What
 comes out is the input records that the platform would have exported (ledger format, section 1.6), in the
@@ -35,6 +34,7 @@ class TrafficRun:
     attempts: tuple[AttemptTruth, ...]
     challenges: tuple[ChallengeResult, ...]
     dead_letters: tuple[str, ...]
+    https_requests: int = 0
 
     @property
     def misdelivered(self) -> tuple[AttemptTruth, ...]:
@@ -64,13 +64,15 @@ def run_traffic(
     seed: int = 0,
     progress: Progress | None = None,
     gate: Gate | None = None,
+    clock: VirtualClock | None = None,
 ) -> TrafficRun:
     """Run ``traffic`` among ``world`` through the dispatcher that ``fault`` describes.
 
-    ``seed`` draws the virtual latencies and the challenge tokens. ``gate`` is told every record and asked
-    before every attempt; without one the platform's own table of subscriptions is.
+    ``seed`` draws the virtual latencies and the challenge tokens. ``gate`` is told every record and asked before
+    every attempt; without one the platform's own table of subscriptions is. ``clock`` stands at the world's opening
+    and is moved by the run.
     """
-    clock = VirtualClock(world.opened_at_ms)
+    clock = clock or VirtualClock(world.opened_at_ms)
     outages = OutageTable(traffic.outages, clock)
     with Receivers(world, clock.now_ms, outages.behaviour) as receivers:
         dispatcher = Dispatcher(world, receivers, fault, clock.now_ms)
@@ -88,4 +90,5 @@ def run_traffic(
         attempts,
         tuple(player.challenges),
         tuple(player.dead_letters),
+        dispatcher.requests,
     )

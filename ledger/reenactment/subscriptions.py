@@ -1,8 +1,8 @@
-"""The platform's own table of subscriptions in the reenactment: who is subscribed to whose events, right now.
+"""Who decides what may be sent, and the platform's own way: who is subscribed to whose events, right now.
 
-It is fed by the grant records as they happen and asked before every attempt, retries and replays included.
-The fault of 2018 sat below this decision, which was right all along. It knows only the present; judging the
-past is the rule's.
+The table is fed by the grant records as they happen and asked before every attempt, retries and replays included.
+The fault of 2018 sat below this decision, which was right all along. It knows only the present; judging the past is
+the rule's. The other gate of a reenactment, which writes a ledger, is :mod:`ledger.reenactment.gated`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,20 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from ledger.core.scopes import EVENT_TYPE_BITS, mask_of
+from ledger.reenactment.dispatcher import Sent
+from ledger.reenactment.traffic import Event
 from ledger.reenactment.world import Webhook
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An attempt that is about to be made: ``event`` to ``webhook``; ``replay`` is the job that it belongs to."""
+
+    delivery: str
+    attempt: int
+    event: Event
+    webhook: Webhook
+    replay: str | None
 
 
 class Gate(Protocol):
@@ -21,8 +34,14 @@ class Gate(Protocol):
     def note(self, record: Mapping[str, Any], at_ms: int) -> None:
         """Take notice of ``record``, its times in integer milliseconds, which happens at ``at_ms``."""
 
-    def permits(self, account: str, event_type: str, webhook: Webhook, at_ms: int) -> bool:
-        """Whether an event of ``account`` may be sent to ``webhook`` at ``at_ms``."""
+    def routes(self, event: Event, webhook: Webhook, at_ms: int) -> bool:
+        """Whether ``webhook`` is to be tried at all with ``event`` at ``at_ms``."""
+
+    def admits(self, intent: Intent, at_ms: int) -> bool:
+        """Whether the attempt may be sent now, at ``at_ms``; asked once for each attempt, just before it is sent."""
+
+    def settle(self, intent: Intent, sent: Sent, ended_at_ms: int) -> None:
+        """Learn what became of an admitted attempt; called at ``ended_at_ms``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +83,17 @@ class SubscriptionTable:
         elif kind == "grant.revoked":
             del self._live[self._accounts[record["grant"]]][record["grant"]]
 
-    def permits(self, account: str, event_type: str, webhook: Webhook, at_ms: int) -> bool:
-        """Whether a live grant of ``account`` to the webhook's app and environment covers ``event_type``."""
+    def routes(self, event: Event, webhook: Webhook, at_ms: int) -> bool:
+        """Whether a live grant of the account to the webhook's app and environment covers the event."""
         return any(
             (subscription.app, subscription.environment) == (webhook.app, webhook.environment)
-            and subscription.covers(event_type, at_ms)
-            for subscription in self._live.get(account, {}).values()
+            and subscription.covers(event.event_type, at_ms)
+            for subscription in self._live.get(event.account, {}).values()
         )
+
+    def admits(self, intent: Intent, at_ms: int) -> bool:
+        """The same question, asked anew at every attempt."""
+        return self.routes(intent.event, intent.webhook, at_ms)
+
+    def settle(self, intent: Intent, sent: Sent, ended_at_ms: int) -> None:
+        """Keep nothing: what was sent is in the records."""

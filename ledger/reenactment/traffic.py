@@ -160,9 +160,7 @@ class _Plan:
         self.restarts: list[Restart] = []
 
     def add_bursts(self, group: str) -> None:
-        """Both halves of ``group`` within minutes, several times; pairs that collide also at the exact
-        boundaries.
-        """
+        """Both halves of ``group`` within minutes, several times; colliding pairs also at the exact boundaries."""
         endpoints = self._cast.groups[group]
         is_colliding = group.startswith("same")
         count = self._scale.burst_events if is_colliding else self._scale.burst_events // 2
@@ -206,9 +204,7 @@ class _Plan:
         self._add(template, account, self._rng.choice(self._world.people[:60]), at_ms, shard)
 
     def add_background(self, grant: Grant) -> None:
-        """A few events of the account at times when ``grant`` is live and covers them, and word of its
-        revocation.
-        """
+        """A few events of the account while ``grant`` is live and covers them, and word of its revocation."""
         account = self._accounts[grant.account]
         end_ms = min(
             at_ms for at_ms in (grant.expires_at_ms, grant.revoked_at_ms, CLOSED_AT_MS) if at_ms is not None

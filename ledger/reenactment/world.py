@@ -1,5 +1,4 @@
-"""Who there is in a reenactment: developers, apps, webhooks, accounts, people, grants, and where names point
-to.
+"""Who there is in a reenactment: developers, apps, webhooks, accounts, people, grants, and where names point to.
 
 Values only, and look-ups on them. A world can be cast from a seed (`ledger.reenactment.casting`) or written
 by hand for one boundary. Addresses are loopback addresses that stand for public ones; ports are those of the

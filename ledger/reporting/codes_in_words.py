@@ -40,7 +40,9 @@ _CHECK_SENDER = (
     "Find the program that sent it, check that it asks for permission immediately before each attempt, and keep its "
     "logs."
 )
-_CHECK_RECORDS = "Ask whoever handed in this record how it came about, and correct the source if it was a mistake."
+_CHECK_RECORDS = (
+    "Ask whoever handed in this record how it came about, and correct the source if it was a mistake."
+)
 _BROKEN = (
     "Trust no figure of this ledger until this is explained: keep all copies as they are, compare them with the "
     "published log and with the checkpoints that others hold, and find the first entry that differs."
@@ -54,7 +56,9 @@ _SEPARATE = (
     "Give the two developers' addresses different machines or paths, or make sure that no cache or connection is "
     "shared between them, before anything goes wrong."
 )
-_ASK_DEVELOPER = "Ask the developer for its records of this delivery, and compare them with the entries named here."
+_ASK_DEVELOPER = (
+    "Ask the developer for its records of this delivery, and compare them with the entries named here."
+)
 _SETTLE = (
     "Find out from the sender's and the receiver's logs how the attempt ended, and record it; until then count the "
     "data as possibly received."
@@ -105,7 +109,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _WRONG_RECIPIENT,
         ),
         "DELIVERED_BEFORE_GRANT": CodeWords(
-            "Before the permission", "The data was sent before the account's permission began.", _PERMISSION_ENDED
+            "Before the permission",
+            "The data was sent before the account's permission began.",
+            _PERMISSION_ENDED,
         ),
         "DELIVERED_AFTER_REVOCATION": CodeWords(
             "After the withdrawal",
@@ -133,10 +139,14 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _PERMISSION_ENDED,
         ),
         "GRANT_SUSPENDED": CodeWords(
-            "Permission paused", "The data was sent while the account's permission was paused.", _PERMISSION_ENDED
+            "Permission paused",
+            "The data was sent while the account's permission was paused.",
+            _PERMISSION_ENDED,
         ),
         "ACCOUNT_NOT_ACTIVE": CodeWords(
-            "Account not active", "The data was sent while the account was suspended or deleted.", _PERMISSION_ENDED
+            "Account not active",
+            "The data was sent while the account was suspended or deleted.",
+            _PERMISSION_ENDED,
         ),
         "APP_OR_DEVELOPER_SUSPENDED": CodeWords(
             "App or developer suspended",
@@ -193,13 +203,17 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             "Broken chain", "An entry does not carry the fingerprint of the entry before it.", _BROKEN
         ),
         "SEQ_GAP": CodeWords(
-            "Missing entry", "The entries' numbers leave a gap: something is missing between two of them.", _BROKEN
+            "Missing entry",
+            "The entries' numbers leave a gap: something is missing between two of them.",
+            _BROKEN,
         ),
         "SEQ_DUPLICATE": CodeWords(
             "Repeated number", "An entry has a number that an entry before it already had or passed.", _BROKEN
         ),
         "TRUNCATED": CodeWords(
-            "Shortened ledger", "The ledger holds fewer entries than a state of it that was signed before.", _BROKEN
+            "Shortened ledger",
+            "The ledger holds fewer entries than a state of it that was signed before.",
+            _BROKEN,
         ),
         "CHECKPOINT_SIGNATURE_INVALID": CodeWords(
             "Invalid signature",
@@ -212,7 +226,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _BROKEN,
         ),
         "ROOT_MISMATCH": CodeWords(
-            "Fingerprint does not fit", "The entries do not add up to the fingerprint that was signed.", _BROKEN
+            "Fingerprint does not fit",
+            "The entries do not add up to the fingerprint that was signed.",
+            _BROKEN,
         ),
         "TILE_MISMATCH": CodeWords(
             "Stored hashes do not fit",
@@ -225,7 +241,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _BROKEN,
         ),
         "INDEX_OMISSION": CodeWords(
-            "Entry left out of the index", "The index of the ledger leaves out entries that belong in it.", _BROKEN
+            "Entry left out of the index",
+            "The index of the ledger leaves out entries that belong in it.",
+            _BROKEN,
         ),
         "COMMITMENT_MISMATCH": CodeWords(
             "Disclosed value does not fit",
@@ -256,7 +274,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _CHECK_SENDER,
         ),
         "ATTEMPT_UNSETTLED": CodeWords(
-            "End unknown", "The ledger says that the delivery was attempted, but not how the attempt ended.", _SETTLE
+            "End unknown",
+            "The ledger says that the delivery was attempted, but not how the attempt ended.",
+            _SETTLE,
         ),
         "REPLAY_UNREQUESTED": CodeWords(
             "Replay that nobody asked for",
@@ -269,7 +289,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             "Check the address again, and hold deliveries back until it passes.",
         ),
         "UNTICKETED": CodeWords(
-            "No ticket", "The delivery was recorded without the ticket that shows it had been authorized.", _CHECK_SENDER
+            "No ticket",
+            "The delivery was recorded without the ticket that shows it had been authorized.",
+            _CHECK_SENDER,
         ),
         "SNI_MISMATCH": CodeWords(
             "Two names on one connection",
@@ -280,7 +302,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             "Delivered twice", "The same event was delivered to the same address more than once.", _WATCH
         ),
         "RECEIPT_MISSING": CodeWords(
-            "Receipt missing", "The developer has not confirmed that it received this delivery.", _ASK_DEVELOPER
+            "Receipt missing",
+            "The developer has not confirmed that it received this delivery.",
+            _ASK_DEVELOPER,
         ),
         "ENDPOINT_COLLISION": CodeWords(
             "Addresses that collide",
@@ -318,7 +342,9 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             _REMIND,
         ),
         "DELETION_OVERDUE": CodeWords(
-            "Deletion overdue", "The developer has not deleted within the time allowed what it has to delete.", _REMIND
+            "Deletion overdue",
+            "The developer has not deleted within the time allowed what it has to delete.",
+            _REMIND,
         ),
         "ATTESTATION_INVALID": CodeWords(
             "Invalid deletion statement",
@@ -341,50 +367,18 @@ CODE_WORDS: Final[Mapping[str, CodeWords]] = MappingProxyType(
             "Send the notice now, and record why it is late.",
         ),
         "HOLD_VIOLATED": CodeWords(
-            "Kept data deleted", "Data that had to be kept for an investigation was deleted or changed.", _HOLD
+            "Kept data deleted",
+            "Data that had to be kept for an investigation was deleted or changed.",
+            _HOLD,
         ),
     }
 )
 """Code -> its words, in the order of the rules' table."""
 
-VERDICT_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "AUTHORIZED": ("Authorized", "A permission covered the delivery when it was sent."),
-        "VOIDED_LATER": (
-            "Voided later",
-            "The sender was right on what was recorded then, but what was recorded since shows that the permission "
-            "did not hold.",
-        ),
-        "COVERED_RETROACTIVELY": (
-            "Covered afterwards",
-            "No permission was recorded when it was sent; one that covers it was recorded only later.",
-        ),
-        "UNAUTHORIZED": ("Not authorized", "No permission covered the delivery, neither as recorded then nor since."),
-        "INDETERMINATE": ("Cannot say", "The ledger does not hold enough to judge the delivery."),
-    }
-)
-"""Verdict -> its label and one sentence."""
-
-SEVERITY_WORDS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "I": ("Integrity", "the ledger itself is broken or contradicts itself"),
-        "X": ("Exposure", "somebody's data reached where no permission let it go"),
-        "P": ("Process", "a rule of procedure was not kept; by itself it exposes nobody"),
-        "A": ("Advisory", "worth knowing; nothing has gone wrong by it alone"),
-    }
-)
-"""Severity -> its label and what it means."""
-
-EVIDENCE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "observed": "seen at the connection itself",
-        "intended": "not seen; taken from where it was meant to go",
-    }
-)
-"""Evidence -> how it is known who received a delivery."""
-
 
 def words_of(code: str) -> CodeWords:
     """The words of ``code``; a code that these rules do not have is shown as it is."""
-    unknown = CodeWords(code, "This version of the rules has no such code.", "Verify again with a newer version.")
+    unknown = CodeWords(
+        code, "This version of the rules has no such code.", "Verify again with a newer version."
+    )
     return CODE_WORDS.get(code, unknown)

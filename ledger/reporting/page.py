@@ -1,6 +1,6 @@
 """One self-contained page of HTML: its templates, its style, and how values are written into it.
 
-Every value is escaped (a chart, which :mod:`ledger.reporting.charts` escapes itself, is marked as safe) and a name
+Every value is escaped (a chart, which :mod:`ledger.reporting.svg` escapes, is marked as safe) and a name
 that a template misspells is an error. The style is part of the page; there are no scripts, fonts, images or other
 parts that a browser would have to fetch, and a policy in the page forbids it to try.
 """
@@ -11,10 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from ledger.reporting import words
-from ledger.reporting.codes_in_words import EVIDENCE_WORDS, SEVERITY_WORDS, VERDICT_WORDS, words_of
+from ledger.reporting.codes_in_words import words_of
+from ledger.reporting.verdicts_in_words import EVIDENCE_WORDS, SEVERITY_WORDS, VERDICT_WORDS
 
 
 def _finish(value: object) -> object:
@@ -23,6 +24,14 @@ def _finish(value: object) -> object:
     if isinstance(value, str) and not isinstance(value, Markup):
         return words.visible(value)
     return value
+
+
+def _code(text: str) -> Markup:
+    """``text`` as code that may be broken after the marks that join its parts, and nowhere else."""
+    shown = escape(words.visible(text))
+    for mark in "_/,.:":  # none of which is part of an escape
+        shown = shown.replace(mark, Markup("{}<wbr>").format(mark))
+    return Markup("<code>{}</code>").format(shown)
 
 
 def _make_environment() -> Environment:
@@ -36,6 +45,7 @@ def _make_environment() -> Environment:
         keep_trailing_newline=True,
     )
     environment.filters |= {
+        "code": _code,
         "counted": words.counted,
         "day": words.day,
         "duration": words.duration,

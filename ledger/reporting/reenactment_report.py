@@ -11,35 +11,36 @@ from typing import Any
 
 from ledger.reporting import charts
 from ledger.reporting.charts import Bar
+from ledger.reporting.flow_chart import LINKS_MAX, Link, flows
 from ledger.reporting.page import render_page
-from ledger.reporting.words import counted, duration, number, plural_of, share
+from ledger.reporting.words import counted, duration, number, share
 
+_LIST = (
+    "Each of the programs that send deliveries kept a list of where it had just sent something, for six minutes, to "
+    "save time. An entry of that list should have been kept by the developer's own address on the web."
+)
+_BY_PATH = (
+    f"{_LIST} It was kept by network address, port and path. Where two developers shared all three, because one "
+    f"hosting company served both and both had named their path the same, the second one's data went to the first."
+)
+_BY_ADDRESS = (
+    f"{_LIST} It was kept by network address and port only. So whenever two developers used one hosting company, the "
+    f"second one's data could go to the first, even if their paths differed."
+)
+_CONNECTIONS = (
+    "Each of the programs that send deliveries kept connections open, to save time, and used them again for anybody at "
+    "the same network address. The request named the right developer, but the connection ended at the server of "
+    "another one, which read it. Whoever looks only at the request sees nothing wrong."
+)
+_NONE = (
+    "The fault was switched off in this run: the destination of every delivery was looked up afresh, and connections "
+    "were never shared between developers."
+)
 FAULT_WORDS: Mapping[str, tuple[str, str]] = {
-    "ip+path": (
-        "a list of destinations, kept by the wrong name",
-        "Each of the programs that send deliveries kept a list of where it had just sent something, for six minutes, "
-        "to save time. An entry of that list should have been kept by the developer's own address on the web. It was "
-        "kept by network address, port and path. Where two developers shared all three, because one hosting company "
-        "served both and both had named their path the same, the second developer's data went to the first.",
-    ),
-    "ip": (
-        "a list of destinations, kept by network address alone",
-        "Each of the programs that send deliveries kept a list of where it had just sent something, for six minutes, "
-        "to save time. An entry of that list should have been kept by the developer's own address on the web. It was "
-        "kept by network address and port only. So whenever two developers used one hosting company, the second "
-        "developer's data could go to the first, even if their paths differed.",
-    ),
-    "reused-connection": (
-        "connections that were used again for somebody else",
-        "Each of the programs that send deliveries kept connections open, to save time, and used them again for "
-        "anybody at the same network address. The request named the right developer, but the connection ended at the "
-        "server of another one, which read it. Whoever looks only at the request sees nothing wrong.",
-    ),
-    "none": (
-        "no fault",
-        "The fault was switched off in this run: the destination of every delivery was looked up afresh, and "
-        "connections were never shared between developers.",
-    ),
+    "ip+path": ("a list of destinations, kept by the wrong name", _BY_PATH),
+    "ip": ("a list of destinations, kept by network address alone", _BY_ADDRESS),
+    "reused-connection": ("connections that were used again for somebody else", _CONNECTIONS),
+    "none": ("no fault", _NONE),
 }
 """Fault -> what it was, and how it worked, in words."""
 
@@ -63,7 +64,8 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
     ``runtime``. A ratio of nothing (the precision of an auditor that raised no alarm) is None, and so are the members
     of ``first`` where nothing went wrong.
     """
-    wrong = report["truth"]["misdelivered"]
+    links = _links(report)
+    fault_name, fault_words = FAULT_WORDS[report["fault"]]
     return render_page(
         "reenactment.html",
         {
@@ -71,15 +73,17 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
             "sections": SECTIONS,
             "headline": _headline(report),
             "lede": _lede(report),
-            "fault_name": FAULT_WORDS.get(report["fault"], (report["fault"], ""))[0],
-            "fault_words": FAULT_WORDS.get(report["fault"], ("", f"The fault was {report['fault']}."))[1],
-            "flow_chart": charts.flows("flows", _links(report)) if wrong else None,
-            "links_left_out": max(0, len(_links(report)) - charts.FLOWS_MAX),
-            "months_chart": charts.timeline("months", report["timeline"]),
-            "auditors_chart": charts.auditors("found", report["auditors"]),
+            "fault_name": fault_name,
+            "fault_words": fault_words,
+            "flow_chart": flows("flows", "Whose data went to whom", links) if links else None,
+            "links_left_out": max(0, len(links) - LINKS_MAX),
+            "months_chart": charts.timeline("months", "Deliveries by month", report["timeline"]),
+            "auditors_chart": charts.auditors("found", "What each auditor found", report["auditors"]),
             "exposure_chart": charts.parts("exposed", "Active accounts by exposure", _pieces(report)),
             "pieces": _pieces(report),
-            "developers_chart": charts.bars("receivers", "Wrongly received, by developer", _receivers(report)),
+            "developers_chart": charts.bars(
+                "receivers", "Wrongly received, by developer", _receivers(report)
+            ),
             "earliest": min(report["collisions"], key=lambda collision: collision["since"], default=None),
         },
     )
@@ -97,8 +101,8 @@ def _lede(report: Mapping[str, Any]) -> str:
     found = {row["id"]: row for row in report["auditors"]}
     wrong, observed, intended = report["truth"]["misdelivered"], found["observed"], found["intended"]
     if not wrong:
-        alarms = observed["flagged"]
-        return f"The ledger's own audit, which looks at where each delivery really went, raised {counted(alarms, 'alarm')}."
+        alarms = counted(observed["flagged"], "alarm")
+        return f"The ledger's own audit, which looks at where each delivery really went, raised {alarms}."
     blind = intended["true_positives"]
     sentences = [
         "An audit of where deliveries were meant to go "
@@ -107,15 +111,19 @@ def _lede(report: Mapping[str, Any]) -> str:
     right = observed["true_positives"]
     names = "every one of them" if right == wrong else f"{number(right)} of them"
     alarms = counted(observed["false_positives"], "false alarm")
-    sentences.append(f"The ledger, which also records where each one really went, names {names} and raises {alarms}.")
+    sentences.append(
+        f"The ledger, which also records where each one really went, names {names} and raises {alarms}."
+    )
     if report["first"]["seconds_to_finding"] is not None:
-        sentences.append(f"It could tell of the first one {duration(report['first']['seconds_to_finding'])} after it was sent.")
+        sentences.append(
+            f"It could tell of the first one {duration(report['first']['seconds_to_finding'])} after it was sent."
+        )
     return " ".join(sentences)
 
 
-def _links(report: Mapping[str, Any]) -> list[tuple[str, str, int]]:
+def _links(report: Mapping[str, Any]) -> list[Link]:
     return [
-        (meant_for, row["developer"], count)
+        Link(meant_for, row["developer"], count)
         for row in report["developers"]
         for meant_for, count in row["meant_for"].items()
     ]
@@ -126,9 +134,20 @@ def _pieces(report: Mapping[str, Any]) -> list[Bar]:
     exposure = report["exposure"]
     definite, possible = exposure["definite"]["accounts"], exposure["possible"]["accounts"]
     rest = max(0, exposure["active_accounts"] - definite - possible)
-    counts = (("Definitely exposed", definite, "wrong", exposure["share_definite"]),)
-    counts += (("Possibly exposed", possible, "possible", exposure["share_possible"]),)
-    pieces = [Bar(label, count, f"{number(count)} ({share(part)})", tone) for label, count, tone, part in counts]
+    pieces = [
+        Bar(
+            "Definitely exposed",
+            definite,
+            f"{number(definite)} ({share(exposure['share_definite'])})",
+            "wrong",
+        ),
+        Bar(
+            "Possibly exposed",
+            possible,
+            f"{number(possible)} ({share(exposure['share_possible'])})",
+            "possible",
+        ),
+    ]
     return [*pieces, Bar("Not exposed", rest, number(rest), "rest")]
 
 
@@ -138,7 +157,7 @@ def _receivers(report: Mapping[str, Any]) -> list[Bar]:
         Bar(
             row["developer"],
             row["received_wrongly"],
-            f"{number(row['received_wrongly'])} of {number(row['accounts'])} {plural_of(row['accounts'], 'account')}",
+            f"{number(row['received_wrongly'])} ({counted(row['accounts'], 'account')})",
             "wrong",
         )
         for row in rows

@@ -49,7 +49,7 @@ def plural_of(count: int, noun: str, plural: str | None = None) -> str:
 
 
 def share(part: float | None) -> str:
-    """A share between 0 and 1 as a percentage; only exactly none and exactly all are written as 0 % and 100 %.
+    """A share between 0 and 1 as a percentage; only exactly none and exactly all are written as 0% and 100%.
 
     None, which is a share of nothing, is a dash.
     """
@@ -57,14 +57,14 @@ def share(part: float | None) -> str:
         return "–"
     percent = part * 100
     if percent in (0, 100):
-        return f"{percent:.0f} %"
+        return f"{percent:.0f}%"
     if percent < 0.01:
-        return "under 0.01 %"
+        return "under 0.01%"
     if percent > 99.9:
-        return "over 99.9 %"
+        return "over 99.9%"
     decimals = 2 if percent < 1 else 1
     text = f"{percent:.{decimals}f}"
-    return f"{text.rstrip('0').rstrip('.')} %"
+    return f"{text.rstrip('0').rstrip('.')}%"
 
 
 def listed(words: Sequence[str]) -> str:
@@ -91,7 +91,7 @@ def month(year_month: str) -> str:
 
 def duration(seconds: float) -> str:
     """A length of time in its two largest units: ``41 days 3 hours``, ``2 minutes``, ``1.25 seconds``."""
-    if seconds < 60:
+    if round(seconds, 2) < 60:
         return f"{number(round(seconds, 2))} {plural_of(2 if seconds != 1 else 1, 'second')}"
     parts: list[str] = []
     left = round(seconds)
@@ -107,5 +107,6 @@ def duration(seconds: float) -> str:
 def visible(text: str) -> str:
     """``text`` with each character that would not show, or would turn the text around, written as its escape."""
     return "".join(
-        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode() for char in text
+        char if char.isprintable() or char == "\n" else char.encode("unicode_escape").decode()
+        for char in text
     )

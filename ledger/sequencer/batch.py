@@ -66,7 +66,8 @@ def _attempt_uids(members: Mapping[str, JsonValue]) -> tuple[str, str]:
 class Batch:
     """Rows to append after ``state.head``, in the making.
 
-    ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``now_ms`` is the clock, clamped by the caller.
+    ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``now_ms`` is the clock,
+    clamped by the caller.
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class Batch:
             return _repeat(earlier, draft.members, exclude | _NEVER_STATED)
         members = dict(draft.members)
         members.setdefault("at", self.now_ms)
-        row = self._append(uid, members, draft.live, draft.intended_endpoint)
+        row = self._append(uid, members, draft.live, draft.intended_endpoint, draft.is_checked)
         return row if isinstance(row, Rejection) else Appended(row.seq, row.leaf_hash, row.data, True)
 
     def judge_attempt(self, draft: AttemptDraft) -> Decision:
@@ -132,7 +133,7 @@ class Batch:
         except RejectedError as error:
             return Rejection(error.reason, "malformed")
         if isinstance(answer, Backing):
-            return self._permit(attempted_uid, members, answer)
+            return self._permit(attempted_uid, members, answer, draft.is_checked)
         refused = {name: members[name] for name in _REFUSED_MEMBERS if name in members}
         refused |= {"kind": "delivery.refused", "uid": refused_uid, "reason": answer.code}
         row = self._append(refused_uid, refused, live=True)
@@ -140,7 +141,9 @@ class Batch:
             row if isinstance(row, Rejection) else Refused(row.seq, row.leaf_hash, answer.code, created=True)
         )
 
-    def _permit(self, uid: str, members: dict[str, JsonValue], backing: Backing) -> Permit | Rejection:
+    def _permit(
+        self, uid: str, members: dict[str, JsonValue], backing: Backing, is_checked: bool
+    ) -> Permit | Rejection:
         # What is recorded by now and takes effect within the window ends the permit: a byte that leaves before it is
         # backed by all that was known.
         send_before_ms = min(
@@ -153,7 +156,7 @@ class Batch:
         members["scope"] = backing.scope
         members["decided_at_size"] = self._start + len(self.rows)
         members["send_before"] = send_before_ms
-        row = self._append(uid, members, live=True)
+        row = self._append(uid, members, True, None, is_checked)
         if isinstance(row, Rejection):
             return row
         return Permit(
@@ -167,7 +170,12 @@ class Batch:
         )
 
     def _append(
-        self, uid: str, members: dict[str, JsonValue], live: bool, intended_endpoint: str | None = None
+        self,
+        uid: str,
+        members: dict[str, JsonValue],
+        live: bool,
+        intended_endpoint: str | None = None,
+        is_checked: bool = False,
     ) -> NewEntry | Rejection:
         """Put the entry of ``members``, which this method changes, at the end; ``uid`` is free."""
         seq = self._start + len(self.rows)
@@ -177,7 +185,7 @@ class Batch:
         members["recorded_at"] = self.now_ms
         try:
             self._complete(members, seq, intended_endpoint)
-            data = self._codec.encode(members)
+            data = self._codec.encode_checked(members) if is_checked else self._codec.encode(members)
         except FormatError as error:
             return Rejection(str(error), "malformed")
         except RejectedError as error:

@@ -7,11 +7,12 @@ appended (or had been before), or a rejection with its reason. Only failed opera
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Literal, NamedTuple, TypeVar
 
 from ledger.core.canonical import JsonValue
 from ledger.errors import ConflictError, RejectedError
+from ledger.ports import Codec
 from ledger.sequencer.permit import Permit, Refused
 
 RejectionCode = Literal["malformed", "rejected", "conflict", "withdrawn"]
@@ -26,13 +27,14 @@ class Draft:
     of a repeated ``uid``. ``live`` is false for history that comes from a file: an event on a dead grant then goes in
     and changes nothing. ``compare_exclude`` names the members that the comparison leaves out: looked-up members and
     commitments (``received_by`` and ``previous_developer`` always are). ``intended_endpoint`` is that of a
-    ``delivery.settled``, which does not state it.
+    ``delivery.settled``, which does not state it. ``is_checked`` is set by :func:`checked` alone.
     """
 
     members: Mapping[str, JsonValue]
     live: bool = True
     compare_exclude: frozenset[str] = frozenset()
     intended_endpoint: str | None = None
+    is_checked: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +48,24 @@ class AttemptDraft:
 
     members: Mapping[str, JsonValue]
     compare_exclude: frozenset[str] = field(default=frozenset({"payload", "worker"}))
+    is_checked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
+_AnyDraft = TypeVar("_AnyDraft", Draft, AttemptDraft)
+
+
+def checked(draft: _AnyDraft, codec: Codec) -> _AnyDraft:
+    """``draft`` with its members checked here, so that the one sequencer does not have to.
+
+    A draft whose members are not surely well typed comes back as it is; the sequencer then says what is wrong with it.
+    """
+    members = draft.members
+    if isinstance(draft, AttemptDraft):
+        members = {**members, "kind": "delivery.attempted"}
+    return replace(draft, is_checked=True) if codec.check_stated(members) else draft
+
+
+class Appended(NamedTuple):
     """A durable entry: the bytes ``data``, their place and leaf hash; ``created`` is false if it was there before."""
 
     seq: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from ledger.core.canonical import JsonValue
 from ledger.core.grants import Backed, Question, check
@@ -20,8 +21,19 @@ from ledger.errors import RejectedError
 _ASKED_MEMBERS = ("account", "developer", "app", "environment", "endpoint", "event_type")
 
 
-@dataclass(frozen=True, slots=True)
-class Backing:
+def _asked(members: Mapping[str, Any]) -> tuple[Any, ...]:
+    get = members.get
+    return (
+        get("account"),
+        get("developer"),
+        get("app"),
+        get("environment"),
+        get("endpoint"),
+        get("event_type"),
+    )
+
+
+class Backing(NamedTuple):
     """Yes, to the endpoint's ``url``: the grant and version that back it, until ``until_ms`` (exclusive) at most."""
 
     grant: str
@@ -44,20 +56,20 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
     Everything that ``history`` holds counts, whatever its order: a revocation recorded first always wins. Raises
     RejectedError when a member that the question is about is missing or no text.
     """
-    asked = [members.get(name) for name in _ASKED_MEMBERS]
-    account, developer, app, environment, endpoint, event_type = asked
+    account, developer, app, environment, endpoint, event_type = asked = _asked(members)
     if not (
-        isinstance(account, str)
-        and isinstance(developer, str)
-        and isinstance(app, str)
-        and isinstance(environment, str)
-        and isinstance(endpoint, str)
-        and isinstance(event_type, str)
+        account.__class__
+        is developer.__class__
+        is app.__class__
+        is environment.__class__
+        is endpoint.__class__
+        is event_type.__class__
+        is str
     ):
-        missing = [
-            name for name, value in zip(_ASKED_MEMBERS, asked, strict=True) if not isinstance(value, str)
-        ]
-        raise RejectedError(f"an attempt needs {', '.join(missing)}")
+        named = zip(_ASKED_MEMBERS, asked, strict=True)
+        raise RejectedError(
+            f"an attempt needs {', '.join(name for name, value in named if type(value) is not str)}"
+        )
     record = history.endpoints.get(endpoint)
     holding = None if record is None else holding_at(record, now_ms)
     if holding is None or holding.destination is None:

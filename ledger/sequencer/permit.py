@@ -6,11 +6,10 @@ never re-uses an old one. The transport takes a permit and nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Permit:
+class Permit(NamedTuple):
     """Leave to send one attempt's body to ``url``, once, before ``send_before_ms`` (exclusive, ledger clock).
 
     ``seq`` and ``leaf_hash`` are those of the durable ``delivery.attempted``, which holds everything else.
@@ -25,8 +24,7 @@ class Permit:
     send_before_ms: int
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(NamedTuple):
     """The attempt is not backed: ``code`` is the first failing test, ``seq`` the durable ``delivery.refused``.
 
     ``created`` is false when the same attempt had been refused before.

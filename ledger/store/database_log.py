@@ -55,13 +55,21 @@ class DatabaseLog:
 
     def checkpoint(self) -> bytes | None:
         """The published checkpoint, or None before the first seal."""
-        return self._store().load_checkpoint()
+        note: object = self._store().load_checkpoint()
+        return None if note is None else _as_bytes(note)
 
     def read_block(self, first: int, count: int) -> Block:
         """The rows with ``first <= seq < first + count``, with the leaf hashes that stand beside them."""
         rows = list(self._store().fetch_range(first, first + count))
-        return Block(first, [bytes(row.data) for row in rows], b"".join([row.leaf_hash for row in rows]))
+        entries = [_as_bytes(row.data) for row in rows]
+        return Block(first, entries, b"".join([_as_bytes(row.leaf_hash) for row in rows]))
 
     def read_tile(self, path: str) -> bytes | None:
         """A stored hash tile, or None where there is none."""
-        return self._store().load_tile(path)
+        data: object = self._store().load_tile(path)
+        return None if data is None else _as_bytes(data)
+
+
+def _as_bytes(value: object) -> bytes:
+    """A column's value as bytes; an edited SQLite database may hold a value of any type in any column."""
+    return value if isinstance(value, bytes) else str(value).encode()

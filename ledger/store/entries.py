@@ -29,7 +29,8 @@ UIDS_PER_STATEMENT = 500
 PAGE_ROWS = 4_096
 TILES_PER_TRANSACTION = 64
 
-_COLUMNS = ("seq", "uid", "leaf_hash", "bears_state", "data")
+_COLUMNS = NewEntry._fields
+"""A row is inserted as the value that it comes as."""
 
 
 def _no_step(step: str) -> None:
@@ -97,7 +98,7 @@ class SqlEntryStore:
             raise ForkError(f"the log does not end at {expected_size}: another writer has appended to it")
 
     def _insert(self, connection: Connection, entries: Sequence[NewEntry]) -> None:
-        rows = [(entry.seq, entry.uid, entry.leaf_hash, entry.bears_state, entry.data) for entry in entries]
+        rows = entries
         start = 0
         for count in ROWS_PER_STATEMENT:
             while start + count <= len(rows):

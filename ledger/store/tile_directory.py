@@ -7,6 +7,7 @@ or a missing tile, and the verifier says what follows from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from ledger.core.checkpoint import parse_checkpoint
@@ -18,22 +19,29 @@ from ledger.ports import Block
 
 @dataclass(frozen=True, slots=True)
 class TileDirectory:
-    """The log in ``directory`` as far as its checkpoint says that it reaches (``size``, unchecked)."""
+    """The log in ``directory`` as far as its checkpoint ``note`` says that it reaches (``size``, unchecked).
+
+    The checkpoint is read once: what is published while the log is read belongs to the next verification.
+    """
 
     directory: Path
     size: int
+    note: bytes
 
     @classmethod
     def open(cls, directory: Path) -> TileDirectory:
-        """The log in ``directory``; raises StoreError when there is no readable checkpoint."""
+        """The log in ``directory``; raises StoreError when there is no checkpoint.
+
+        Where the checkpoint is not one, the log reaches as far as there are bundles.
+        """
         try:
             note = (directory / "checkpoint").read_bytes()
         except OSError as error:
             raise StoreError(f"{directory}/checkpoint: {error.strerror}; is this a published log?") from error
         try:
-            return cls(directory, parse_checkpoint(parse_note(note).text).size)
-        except FormatError as error:
-            raise StoreError(f"{directory}/checkpoint is not a checkpoint: {error}") from error
+            return cls(directory, parse_checkpoint(parse_note(note).text).size, note)
+        except FormatError:
+            return cls(directory, _size_of_bundles(directory), note)
 
     def describe(self) -> str:
         """The directory's path."""
@@ -44,8 +52,8 @@ class TileDirectory:
         return self.size
 
     def checkpoint(self) -> bytes | None:
-        """The published checkpoint."""
-        return self._read("checkpoint")
+        """The checkpoint as it was published when the log was opened."""
+        return self.note
 
     def read_block(self, first: int, count: int) -> Block:
         """Entries of whole bundles: ``first`` is a multiple of 256, and so is ``count`` unless the log ends there."""
@@ -97,3 +105,16 @@ class TileDirectory:
             return None
         except OSError as error:
             raise StoreError(f"{self.directory}/{path}: {error.strerror}") from error
+
+
+def _size_of_bundles(directory: Path) -> int:
+    """How many entries the bundles in ``directory`` seem to hold, from the first one on."""
+    for index in count():
+        if not (directory / format_path(TileId(ENTRIES_LEVEL, index, TILE_WIDTH))).exists():
+            break
+    widths = [
+        width
+        for width in range(1, TILE_WIDTH)
+        if (directory / format_path(TileId(ENTRIES_LEVEL, index, width))).exists()
+    ]
+    return index * TILE_WIDTH + max(widths, default=0)

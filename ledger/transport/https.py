@@ -1,5 +1,4 @@
-"""One HTTPS request to a vetted address, with the destination observed on the connection (delivery protocol,
-3.5).
+"""One HTTPS request to a vetted address, its destination observed on the connection (delivery protocol, 3.5).
 
 TLS verifies the certificate against the given trust for the name in the request's URL while the socket goes
 to the vetted address; Host and TLS name are the URL's. Requests leave by httpcore, the connection layer of
@@ -162,8 +161,7 @@ class HttpsTransport:
         headers: Mapping[str, str],
         body: bytes = b"",
     ) -> Answer:
-        """Send one request to ``destination`` on a connection of ``pool_key`` (opened if need be), whatever
-        comes of it.
+        """Send one request to ``destination`` on a connection of ``pool_key``, opened if need be.
 
         ``headers`` are added to Host and Content-Length. A failure of the network or the peer is an answer
         without status, not an exception. A kept connection to the same address and port is reused even where

@@ -1,5 +1,4 @@
-"""What really happened to one request, as seen at the socket and not at the router (ledger format, section
-1.5).
+"""What really happened to one request, as seen at the socket and not at the router (ledger format, section 1.5).
 
 Values only. ``host``, ``port`` and ``path`` are what was typed into the request; ``sni``, ``peer_ip`` and
 ``spki_sha256`` are read from the connection that carried it, which may have been opened for another request.
@@ -11,8 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 Disclosure = Literal["none", "possible", "confirmed"]
-"""``none``: failed before any body byte; ``possible``: body sent, no answer; ``confirmed``: any HTTP status.
-"""
+"""``none``: failed before any body byte; ``possible``: body sent, no answer; ``confirmed``: any HTTP status."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,7 @@ def tag(number: int) -> str:
 
 
 class Workload:
-    """``entries`` entries in all; ``batches`` yields them in lists of ``batch`` drafts and moves ``clock``."""
+    """``entries`` entries in all; ``batches`` yields them in lists of ``batch`` drafts and moves ``clock`` before each."""
 
     def __init__(self, entries: int, seed: int = 1) -> None:
         self.accounts = max(100, entries // ENTRIES_PER_ACCOUNT)
@@ -48,6 +48,7 @@ class Workload:
         self._random = random.Random(seed)
         self._serial = 0
         self._grants: list[tuple[str, int, int]] = []
+        self._is_cast = False
 
     def cast(self, origin: str, vkey: str) -> Iterator[Draft]:
         """The log's opening, the parties, and a grant for every account."""
@@ -78,11 +79,12 @@ class Workload:
         for account in range(self.accounts):
             yield self._draft("account.registered", tag(account), account=tag(account), identity="0" * 64)
             yield self._grant(account)
+        self._is_cast = True
 
     def _draft(self, kind: str, name: str, **members: Any) -> Draft:
-        self.clock.ms += 1
-        # After everything that the batch sends, so that nothing is in flight when a grant ends.
-        common: dict[str, Any] = {"at": self.clock.ms + BATCH_MS // 2, "actor": "system:bench", "via": "api"}
+        # In a batch after everything that it sends, so that nothing is in flight when a grant ends.
+        at = self.clock.ms + (BATCH_MS // 2 if self._is_cast else 0)
+        common: dict[str, Any] = {"at": at, "actor": "system:bench", "via": "api"}
         return Draft({**common, "kind": kind, "uid": f"{kind}/{name}", **members})
 
     def _grant(self, account: int) -> Draft:
@@ -228,5 +230,10 @@ class Workload:
             return self._grant(account)
         grant, account, party = self._grants.pop(self._random.randrange(len(self._grants)))
         return self._draft(
-            "grant.revoked", grant, grant=grant, account=tag(account), developer=f"dev-{party}", channel="dashboard"
+            "grant.revoked",
+            grant,
+            grant=grant,
+            account=tag(account),
+            developer=f"dev-{party}",
+            channel="dashboard",
         )

@@ -94,7 +94,7 @@ NEUMANN_LINE = (
 )
 
 ACME = "ledger.example/acme"
-ACME_SEED = bytes(range(0x00, 0x20))
+ACME_SEED = bytes(range(0x20))
 ACME_VKEY = "ledger.example/acme+f1d8e151+AQOhB7/zzhC+HXDdGOdLwJln5NYwm6UNXx3chmQSVTG4"
 ACME_HASHES = [leaf_hash(encode({"n": n})) for n in range(5)]
 ACME_ROOT_3 = "LP73YnWX4AtWSXV3Stco7yEHBnWfym1kE4xt/By/LNo="

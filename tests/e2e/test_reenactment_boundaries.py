@@ -1,4 +1,4 @@
-"""The exact edges of the fault of 2018 on two developers, one address and a handful of events, over real TLS."""
+"""The exact edges of the fault of 2018: two developers, one address and a few events, over real TLS."""
 
 from __future__ import annotations
 
@@ -143,7 +143,8 @@ def test_another_worker_has_its_own_cache() -> None:
     first = run.attempts[0].worker
     here = [attempt.received_developer for attempt in run.attempts[1:] if attempt.worker == first]
     elsewhere = [attempt.received_developer for attempt in run.attempts[1:] if attempt.worker != first]
-    assert here and elsewhere
+    assert here
+    assert elsewhere
     assert (set(here), set(elsewhere)) == ({"dev-a"}, {"dev-b"})
 
 
@@ -227,6 +228,20 @@ def test_a_failed_challenge_is_recorded_with_its_reason_and_asked_again() -> Non
     assert kinds == ["endpoint.registered", "endpoint.failed", "endpoint.verified"]
 
 
-def test_a_challenge_of_a_url_with_a_query_finds_its_app() -> None:
-    run = play(among=world(replace(HOOK_B, path="/hook?v=1&w=")))
+def test_a_challenge_that_fails_for_28_hours_is_given_up() -> None:
+    run = play(outages=(Outage("dev-b", OPENED_AT_MS, OPENED_AT_MS + 9 * DAY_MS, "unavailable"),))
+    asked = [result.at_ms for result in run.challenges if result.endpoint == "wh-b"]
+    assert len(asked) == 57
+    assert asked[-1] - asked[0] == 28 * 3_600_000
+
+
+def test_a_challenge_without_a_handshake_is_final() -> None:
+    run = play(outages=(Outage("dev-b", OPENED_AT_MS, OPENED_AT_MS + DAY_MS, "refuse"),))
+    assert [result.endpoint for result in run.challenges] == ["wh-a", "wh-b"]
+    assert run.records[-1]["kind"] == "endpoint.failed"
+
+
+@pytest.mark.parametrize("path", ["/hook?", "/hook?v=1&w=", "/hook?crc=1&v"])
+def test_a_challenge_of_a_url_with_a_query_finds_its_app(path: str) -> None:
+    run = play(among=world(replace(HOOK_B, path=path)))
     assert [result.reason for result in run.challenges] == [None, None]

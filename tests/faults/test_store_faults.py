@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from ledger.core.checkpoint import open_checkpoint
 from ledger.errors import ForkError, StoreError
 from ledger.ports import CheckpointRecord, EntryStore, NewEntry, StoredEntry
 from ledger.sequencer.draft import Appended, expect
-from ledger.sequencer.permit import Permit
+from ledger.sequencer.permit import Permit, Refused
 from ledger.store.engine import open_engine
 from ledger.store.entries import SqlEntryStore
 from ledger.store.record import FileCheckpointRecord
@@ -191,6 +192,74 @@ def test_a_revocation_that_was_reported_as_failed_is_known(world: World, faults:
     faults.plan("append", "after")
     expect(world.sequencer.append(revocation(0)))
     assert not isinstance(world.sequencer.request(attempt("d-1")), Permit)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_that_was_judged_ahead_of_a_failing_one_is_judged_anew(
+    tmp_path: Path, faults: Faults, kind: Kind
+) -> None:
+    first_judged, second_judged = threading.Event(), threading.Event()
+
+    class SlowStore(FaultyStore):
+        def append(self, expected_size: int, entries: Sequence[NewEntry]) -> None:
+            if faults.planned:
+                assert second_judged.wait(30)
+            super().append(expected_size, entries)
+
+    def reached(step: str) -> None:
+        if step == "append.judged" and faults.planned:
+            (second_judged if first_judged.is_set() else first_judged).set()
+
+    world = open_world(tmp_path, reached, store=SlowStore(open_store(tmp_path), faults), batch_items_max=20)
+    world.sequencer.append_many(opening())
+    faults.plan("append", kind)
+    revoked = world.sequencer.submit([revocation(0)])
+    assert first_judged.wait(30)
+    asked = world.sequencer.submit([attempt("d-1"), settlement("d-0")])
+    if kind == "before":
+        with pytest.raises(StoreError, match="on purpose"):
+            revoked.result()
+        assert isinstance(asked.result()[0], Permit), "the revocation is not in the log"
+    else:
+        assert isinstance(revoked.result()[0], Appended)
+        assert isinstance(asked.result()[0], Refused)
+    world.close()
+    entries = check_world(tmp_path)
+    assert len(entries) == len(opening()) + (2 if kind == "before" else 3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_failing_batch_among_many_in_a_row_loses_and_doubles_nothing(
+    tmp_path: Path, faults: Faults, kind: Kind
+) -> None:
+    world = open_world(tmp_path, store=FaultyStore(open_store(tmp_path), faults), batch_items_max=20)
+    world.sequencer.append_many(opening())
+    batches = [[settlement(f"d-{n}-{i}") for i in range(19)] + [grant(0, f"h-{n}")] for n in range(60)]
+    calls = []
+    for number, batch in enumerate(batches):
+        if number % 10 == 5:
+            faults.plan("append", kind)
+        calls.append(world.sequencer.submit(batch))
+    acknowledged: dict[str, str] = {}
+    failed = 0
+    for batch, call in zip(batches, calls, strict=True):
+        try:
+            outcomes = call.result()
+        except StoreError:
+            failed += 1
+            continue
+        for item, outcome in zip(batch, outcomes, strict=True):
+            assert isinstance(outcome, Appended)
+            acknowledged[str(item.members["uid"])] = outcome.leaf_hash.hex()
+    assert (failed > 0) == (kind == "before")
+    assert len(check_world(tmp_path, acknowledged)) == len(opening()) + len(acknowledged)
+    for batch in batches:
+        acknowledged |= {
+            str(item.members["uid"]): expect(outcome).leaf_hash.hex()
+            for item, outcome in zip(batch, world.sequencer.append_many(batch), strict=True)
+        }
+    world.close()
+    assert len(check_world(tmp_path, acknowledged)) == len(opening()) + 60 * 20
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -184,7 +184,7 @@ def test_no_bit_of_a_proof_can_be_turned(names: set[str], name: str) -> None:
     sparse.update(rows.items())
     proof, row, root = sparse.prove(name), rows.get(name), sparse.root()
     check_map_proof(name, proof, row, root)
-    for bit in range(0, 256):
+    for bit in range(256):
         forged: list[tuple[MapProof, KeyRow | None, bytes]] = [(proof, row, flipped(root, bit))]
         for level, sibling in enumerate(proof.siblings):
             others = (*proof.siblings[:level], flipped(sibling, bit), *proof.siblings[level + 1 :])

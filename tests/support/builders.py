@@ -185,7 +185,12 @@ class Log:
         **members: Any,
     ) -> Any:
         """``delivery.attempted`` by the gate, to be sent within a second."""
-        stated = {"subjects": [], "grant": "g", "grant_version": 1, "send_before": at + 1_000} | members
+        stated: dict[str, Any] = {
+            "subjects": [],
+            "grant": "g",
+            "grant_version": 1,
+            "send_before": at + 1_000,
+        } | members
         return self.add(
             "delivery.attempted",
             at,
@@ -207,9 +212,7 @@ class Log:
             **stated,
         )
 
-    def settle(
-        self, attempted: Any, at: int | None = None, *, by: str = "transport", **members: Any
-    ) -> Any:
+    def settle(self, attempted: Any, at: int | None = None, *, by: str = "transport", **members: Any) -> Any:
         """``delivery.settled`` of ``attempted``, started at ``at`` (default: when it was recorded) and seen at wh-a."""
         started_at = attempted.recorded_at if at is None else at
         stated: dict[str, Any] = {
@@ -239,7 +242,9 @@ class Log:
         settled = [entry for entry in told if entry.kind == "delivery.settled"]
         return from_attempt(attempted[0] if attempted else None, settled, **flags)
 
-    def judge(self, *told: Any, ledger_time: int | None = None, require_tickets: bool = False, **flags: Any) -> Judgement:
+    def judge(
+        self, *told: Any, ledger_time: int | None = None, require_tickets: bool = False, **flags: Any
+    ) -> Judgement:
         """The judgement of the attempt that the entries ``told`` tell of, as of the whole log."""
         return judge(
             self.delivery(*told, **flags),

@@ -71,22 +71,21 @@ class Workplace:
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start a command whose standard input, output and error are pipes of the caller's."""
-        return subprocess.Popen(
-            command(*arguments),
-            cwd=self.directory,
-            env=self.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            # Started in the background of a script, a process ignores SIGINT; as a person runs it, it does not.
-            preexec_fn=_listen_to_interrupts,
-        )
+        # What ignores SIGINT, as a script in the background does, hands that down to its children.
+        listened = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(
+                command(*arguments),
+                cwd=self.directory,
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+        finally:
+            signal.signal(signal.SIGINT, listened)
 
 
 def command(*arguments: str) -> list[str]:
     """The words that run ``grantledger`` with ``arguments`` in this environment."""
     return [sys.executable, "-m", "ledger.cli", *arguments]
-
-
-def _listen_to_interrupts() -> None:
-    signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ledger.errors import ForkError, SettingsError, UsageError
-from ledger.settings import Settings, load_settings
 from ledger.sequencer.draft import Draft, expect
+from ledger.settings import Settings, load_settings
 from ledger.store.migrate import upgrade
 from ledger.wiring import create_ledger, open_ledger
 from tests.support.cli_process import ROOT
@@ -94,7 +94,7 @@ def test_a_run_that_died_before_entry_0_is_taken_up_with_the_keys_it_made(settin
 def test_a_key_of_another_log_is_not_taken_for_a_new_one(settings: Settings) -> None:
     with pytest.raises(Stopped):
         create_ledger(settings, ORIGIN, clock=Dead())
-    with pytest.raises(UsageError, match="is of the log ledger.example/acme"):
+    with pytest.raises(UsageError, match="is of the log"):
         create_ledger(settings, "other.example/log")
 
 

@@ -174,4 +174,3 @@ def _build(entry_type: type, members: Mapping[str, JsonValue], unknown: list[str
     listed = {rule.name for rule in rules}
     unknown.extend(prefix + name for name in members if name not in listed)
     return entry_type(**values)
-

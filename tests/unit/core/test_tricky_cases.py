@@ -22,7 +22,9 @@ def log() -> Log:
     return made
 
 
-def test_01_a_first_byte_before_send_before_is_in_flight_when_the_revocation_came_after_the_attempt(log: Log) -> None:
+def test_01_a_first_byte_before_send_before_is_in_flight_when_the_revocation_came_after_the_attempt(
+    log: Log,
+) -> None:
     log.issue(at=100)
     attempted = log.attempt(at=NOON - 100)
     log.revoke(at=NOON, via="api")
@@ -36,7 +38,11 @@ def test_01_a_first_byte_at_send_before_is_no_longer_in_flight_and_never_knowing
     attempted = log.attempt(at=NOON - 100)
     log.revoke(at=NOON, via="api")
     judged = log.judge(attempted, log.settle(attempted, NOON + 900))
-    assert (judged.verdict, judged.code, judged.severity) == ("VOIDED_LATER", "DELIVERED_AFTER_REVOCATION", "X")
+    assert (judged.verdict, judged.code, judged.severity) == (
+        "VOIDED_LATER",
+        "DELIVERED_AFTER_REVOCATION",
+        "X",
+    )
 
 
 def test_02_a_retry_that_succeeds_after_a_revocation_is_judged_as_a_retry(log: Log) -> None:
@@ -118,7 +124,9 @@ def test_10_narrowed_and_widened_at_one_instant_is_denied_until_the_next_amendme
     assert codes == [None, "SCOPE_NARROWED", "SCOPE_NARROWED", None]
 
 
-def test_11_an_endpoint_that_moved_to_another_developer_is_not_owned_by_whom_the_subscription_names(log: Log) -> None:
+def test_11_an_endpoint_that_moved_to_another_developer_is_not_owned_by_whom_the_subscription_names(
+    log: Log,
+) -> None:
     log.issue(at=100)
     log.add("endpoint.transferred", 120, endpoint="wh-a", app="app-b")
     attempted = log.attempt(at=150)
@@ -128,9 +136,16 @@ def test_11_an_endpoint_that_moved_to_another_developer_is_not_owned_by_whom_the
 
 @pytest.mark.parametrize(
     ("at", "code"),
-    [(119, "WRONG_DEVELOPER"), (120, "DESTINATION_MISMATCH"), (179, "DESTINATION_MISMATCH"), (180, "WRONG_DEVELOPER")],
+    [
+        (119, "WRONG_DEVELOPER"),
+        (120, "DESTINATION_MISMATCH"),
+        (179, "DESTINATION_MISMATCH"),
+        (180, "WRONG_DEVELOPER"),
+    ],
 )
-def test_12_an_agency_may_receive_only_while_it_is_declared_as_a_processor(log: Log, at: int, code: str) -> None:
+def test_12_an_agency_may_receive_only_while_it_is_declared_as_a_processor(
+    log: Log, at: int, code: str
+) -> None:
     log.issue(at=100)
     log.add("processor.declared", 120, developer="dev-a", processor="dev-b", until=180)
     judged = log.judge(log.imported(at=at, observed=seen("b.example")))
@@ -162,7 +177,9 @@ def test_15_an_item_decided_before_its_app_was_transferred_is_judged_when_it_is_
     assert judged.code == "DEVELOPER_CHANGED_BY_TRANSFER"
 
 
-def test_16_an_invalidated_grant_voids_every_delivery_under_it_whatever_the_time_of_the_invalidation(log: Log) -> None:
+def test_16_an_invalidated_grant_voids_every_delivery_under_it_whatever_the_time_of_the_invalidation(
+    log: Log,
+) -> None:
     log.issue(at=100)
     told = []
     for at in (110, 400):
@@ -235,6 +252,8 @@ def test_20_an_event_on_a_dead_grant_that_was_forced_in_is_found(log: Log) -> No
 def test_20_an_event_on_a_dead_grant_from_a_file_goes_in_and_is_a_process_finding(log: Log) -> None:
     log.issue(at=100)
     log.revoke(at=120)
-    assert check_admission(log.history, {"kind": "grant.resumed", "grant": "g", "at": 130}, live=False) is None
+    assert (
+        check_admission(log.history, {"kind": "grant.resumed", "grant": "g", "at": 130}, live=False) is None
+    )
     log.add("grant.resumed", 130, grant="g")
     assert [(finding.code, finding.severity) for finding in log.findings()] == [("GRANT_AFTER_TERMINAL", "P")]

@@ -1,0 +1,181 @@
+"""``grantledger reenact``: play the fault of 2018, and see who would have noticed (delivery protocol, section 3.7)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ledger.cli.output import Field
+from ledger.cli.session import AsJson, Db, Quiet, begin
+from ledger.errors import UsageError
+
+DEFAULT_DIRECTORY = Path("reenactment-out")
+COLLISIONS_SHOWN = 5
+FOUND_AFTER = "sixteen months"
+"""How long the fault went on in the world before it was found."""
+
+Seed = Annotated[int, typer.Option("--seed", metavar="N", min=0, help="Another seed is another world.")]
+ScaleName = Annotated[str, typer.Option("--scale", metavar="small|default|large", help="How much traffic.")]
+FaultName = Annotated[
+    str,
+    typer.Option(
+        "--fault",
+        metavar="FAULT",
+        help="What is wrong with the dispatcher: ip+path (as published), ip, reused-connection, or none.",
+    ),
+]
+Out = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Where to write; a former reenactment there is replaced.")
+]
+NoServe = Annotated[
+    bool, typer.Option("--no-serve", help="End when the report is written, as it does anyway.")
+]
+
+
+def reenact(
+    ctx: typer.Context,
+    seed: Seed = 1,
+    scale: ScaleName = "default",
+    fault: FaultName = "ip+path",
+    out: Out = DEFAULT_DIRECTORY,
+    no_serve: NoServe = False,  # nothing is served yet
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Replay the Account Activity fault of 2017-2018 over real HTTPS, and audit it.
+
+    Sixteen months on a virtual clock: developers with TLS keys of their own behind few loopback addresses, and a
+    dispatcher with the fault. Whose key ended each connection is the truth, which no auditor is shown. What was
+    delivered is imported into a ledger in DIR, sealed and verified; then the same traffic goes through the gate.
+
+    DIR gets report.html, report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, the published log and the
+    ledgers. Equal seed, scale and fault give equal results. A directory that holds anything else is left alone.
+
+    \b
+    Examples:
+      grantledger reenact
+      grantledger reenact --fault reused-connection --seed 7 --out ./play --json
+
+    \b
+    Exit status:
+      0  played, whatever was found; `grantledger verify` on its ledger then exits 1
+      3  bad usage, a directory that holds something else, or the machine failed
+    """
+    from ledger.cli.output import configure_log
+    from ledger.reenactment.reenact import Asked
+    from ledger.reenactment.reenact import reenact as play
+
+    session = begin(ctx, db, as_json, quiet)
+    if session.database is not None:
+        raise UsageError(
+            "a reenactment makes ledgers of its own: name their directory with --out, and no --db"
+        )
+    configure_log()
+    with session.output.progress("reenacting") as bar:
+        report = play(
+            Asked(seed, scale, fault),
+            out,
+            lambda doing, done, total: bar(done, total, f"{doing}: {done:,} of {total:,}"),
+        )
+    session.output.result(report, _fields(report, out))
+
+
+def _fields(report: dict[str, Any], out: Path) -> list[Field]:
+    from ledger.reporting.words import counted, number, share
+
+    truth, traffic = report["truth"], report["traffic"]
+    fault, seed, scale = (report[name] for name in ("fault", "seed", "scale"))
+    return [
+        ("reenactment", f"fault {fault}, seed {seed}, scale {scale}"),
+        (
+            "ground truth",
+            f"{number(truth['misdelivered'])} of {number(traffic['deliveries'])} deliveries ended at the TLS key of "
+            f"another developer\n{counted(truth['accounts'], 'account')} "
+            f"({share(truth['share_of_active_accounts'])} of the active), "
+            f"{counted(truth['subjects'], 'other person', 'other people')}",
+        ),
+        ("auditors", _auditors(report["auditors"])),
+        ("exposure", _exposure(report["exposure"])),
+        ("first finding", _first(report["first"])),
+        ("collisions", _collisions(report["collisions"])),
+        ("with the gate", _gate(report["gate"])),
+        ("findings", "\n".join(f"{count:,} {code}" for code, count in report["codes"].items()) or "none"),
+        ("report", out / "report.html"),
+        ("more in", f"{out}: report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, public"),
+        (
+            "took",
+            f"{report['runtime']['seconds']} s, {number(report['runtime']['https_requests'])} HTTPS requests",
+        ),
+        (
+            "now try",
+            f"{report['ledger']['verify_command']}\n(it exits with status {report['ledger']['exit_status']})",
+        ),
+    ]
+
+
+def _auditors(rows: list[dict[str, Any]]) -> str:
+    from ledger.reporting.words import share
+
+    lines = [f"{'':<34}{'named':>7}{'right':>7}{'wrong':>7}{'missed':>8}{'precision':>11}{'recall':>8}"]
+    lines += [
+        f"{row['name']:<34}{row['flagged']:>7,}{row['true_positives']:>7,}{row['false_positives']:>7,}"
+        f"{row['false_negatives']:>8,}{share(row['precision']):>11}{share(row['recall']):>8}"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def _exposure(exposure: dict[str, Any]) -> str:
+    from ledger.reporting.words import counted, share
+
+    def line(how: str, part: float) -> str:
+        people = exposure[how]
+        return (
+            f"{counted(people['deliveries'], 'delivery')}, {counted(people['accounts'], 'account')} ({share(part)} of "
+            f"the active), {counted(people['subjects'], 'other person', 'other people')}"
+        )
+
+    definite, possible = (
+        line("definite", exposure["share_definite"]),
+        line("possible", exposure["share_possible"]),
+    )
+    return f"definite: {definite}\npossible, had nobody observed the destinations: {possible} more"
+
+
+def _first(first: dict[str, Any]) -> str:
+    from ledger.reporting.words import duration
+
+    if first["seconds_to_finding"] is None:
+        return "none"
+    return (
+        f"{first['finding']}, {duration(first['seconds_to_finding'])} after the first misdelivered body left "
+        f"({first['misdelivery_at']})\nin the world it was {FOUND_AFTER}"
+    )
+
+
+def _collisions(rows: list[dict[str, Any]]) -> str:
+    lines = []
+    for row in rows[:COLLISIONS_SHOWN]:
+        days = row["before_first_misdelivery_days"]
+        when = (
+            "nothing went astray there"
+            if days is None
+            else f"{days:,.1f} days before anything went astray there"
+        )
+        place = f"{row['address']}:{row['port']}{row['path']}"
+        lines.append(f"{' and '.join(row['developers'])} at {place} since {row['since'][:10]}, {when}")
+    if len(rows) > COLLISIONS_SHOWN:
+        lines.append(f"and {len(rows) - COLLISIONS_SHOWN} more")
+    return "\n".join(lines) or "none"
+
+
+def _gate(gate: dict[str, Any]) -> str:
+    refused = ", ".join(f"{count:,} {code}" for code, count in gate["refusals_by_code"].items())
+    return (
+        f"{gate['attempted']:,} attempts asked for, {gate['settled']:,} sent, {gate['refused']:,} refused"
+        f"{f' ({refused})' if refused else ''}\n"
+        f"{gate['misdelivered']:,} misdelivered; verify exits with status {gate['exit_status']}"
+    )

@@ -1,0 +1,182 @@
+"""The second half of the composition root: what a verification is made of.
+
+Kept apart from :mod:`ledger.wiring` because it opens no ledger: a verifier must be able to read one that is broken, and
+takes from it neither key nor state.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.audit.identities import IdentityCheck
+from ledger.audit.signed_state import EarlierCheckpoint
+from ledger.audit.verify import Request, Verified, verify
+from ledger.core.checkpoint import parse_checkpoint
+from ledger.core.entries import LedgerOpened, decode_entry
+from ledger.core.note import parse_note, parse_vkey
+from ledger.engines.codec import MsgspecCodec
+from ledger.errors import FormatError, LedgerError, SettingsError, UsageError
+from ledger.ports import Engine, LogSource
+from ledger.settings import Settings
+from ledger.store.database_log import DatabaseLog
+from ledger.store.remembered import RememberedCheckpoints
+from ledger.store.tile_directory import TileDirectory
+from ledger.vault.ed25519 import verifier_from_vkey
+from ledger.vault.log_key import load_log_key
+
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What somebody asked to have verified; paths as given, None for what was left out."""
+
+    tiles: Path | None = None
+    vkey: Path | None = None
+    checkpoint: Path | None = None
+    engine: str = "duckdb"
+    processes: int | None = None
+    with_index: bool = True
+    require_tickets: bool = False
+    unsettled_max: int | None = None
+    remember: bool = True
+
+
+def open_source(settings: Settings, asked: Asked) -> LogSource:
+    """The published directory that was named, else the database of the settings."""
+    if asked.tiles is not None:
+        return TileDirectory.open(asked.tiles)
+    if not settings.database_file.exists():
+        raise SettingsError(
+            f"there is no ledger at {settings.database_file}: name one with --db, or a published log with --tiles"
+        )
+    return DatabaseLog(settings.database_url)
+
+
+def choose_vkey(settings: Settings, asked: Asked, source: LogSource) -> tuple[str, str | None]:
+    """The log's public key to trust, and a note where it comes from the log itself.
+
+    Named with ``--vkey``; else, of a database, that of the signing key beside it; else the one that entry 0 states, which
+    proves only that the log is consistent with itself.
+    """
+    if asked.vkey is not None:
+        try:
+            vkey = asked.vkey.read_text("ascii").strip()
+            parse_vkey(vkey)
+        except OSError as error:
+            raise UsageError(f"{asked.vkey}: {error.strerror}") from error
+        except (FormatError, UnicodeDecodeError) as error:
+            raise UsageError(f"{asked.vkey} holds no log key: {error}") from error
+        return vkey, None
+    if asked.tiles is not None:
+        raise UsageError(
+            "name the log's public key with --vkey FILE; get it from somewhere else than the log itself"
+        )
+    if settings.log_key_file.exists():
+        try:
+            return load_log_key(settings.log_key_file).vkey(), None
+        except LedgerError:
+            pass  # Whoever may not read the private key can still verify.
+    return _stated_vkey(source), "the key was taken from the log itself: name a trusted one with --vkey"
+
+
+def _stated_vkey(source: LogSource) -> str:
+    entries = source.read_block(0, 1).entries
+    try:
+        opened = decode_entry(entries[0]).entry
+        if isinstance(opened, LedgerOpened):
+            parse_vkey(opened.vkey)
+            return opened.vkey
+    except (IndexError, FormatError):
+        pass
+    raise UsageError("entry 0 does not say whose log this is: name its public key with --vkey FILE")
+
+
+def make_engine(asked: Asked) -> Engine:
+    """The engine of that name; raises UsageError for an unknown one."""
+    if asked.engine == "scalar":
+        from ledger.engines.scalar import ScalarEngine
+
+        return ScalarEngine()
+    if asked.engine == "duckdb":
+        from ledger.engines.duck import DuckEngine
+
+        return DuckEngine(asked.processes)
+    raise UsageError(f"there is no engine {asked.engine!r}: use scalar or duckdb")
+
+
+def find_earlier(settings: Settings, asked: Asked, vkey: str) -> list[EarlierCheckpoint]:
+    """Every checkpoint of the log that was kept outside of it: named, remembered, and the record of the last signature."""
+    earlier: list[EarlierCheckpoint] = []
+    if asked.checkpoint is not None:
+        try:
+            earlier.append(EarlierCheckpoint(str(asked.checkpoint), asked.checkpoint.read_bytes()))
+        except OSError as error:
+            raise UsageError(f"{asked.checkpoint}: {error.strerror}") from error
+    if asked.remember:
+        note = RememberedCheckpoints(settings.state_directory).load(vkey)
+        if note is not None:
+            earlier.append(EarlierCheckpoint("the checkpoint remembered from the last verification", note))
+    if asked.tiles is None and settings.checkpoint_file.exists():
+        note = settings.checkpoint_file.read_bytes()
+        earlier.append(EarlierCheckpoint("the record of the last signed checkpoint", note))
+    return earlier
+
+
+@contextmanager
+def _collecting_later() -> Iterator[None]:
+    """No search for cycles meanwhile: a history of millions of events has none, and looking doubles its cost."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def run_verification(
+    settings: Settings,
+    asked: Asked,
+    on_progress: Progress,
+    identities: IdentityCheck | None = None,
+    source: LogSource | None = None,
+) -> Verified:
+    """Verify what was asked for; remembers the checkpoint of a log that is not broken, unless told not to."""
+    source = source or open_source(settings, asked)
+    vkey, note = choose_vkey(settings, asked, source)
+    request = Request(
+        source=source,
+        verifier=verifier_from_vkey(vkey),
+        vkey=vkey,
+        earlier=find_earlier(settings, asked, vkey),
+        with_index=asked.with_index,
+        require_tickets=asked.require_tickets,
+        unsettled_max=asked.unsettled_max,
+        hashes_are_tiles=asked.tiles is not None,
+        identities=identities,
+    )
+    with _collecting_later():
+        verified = verify(request, make_engine(asked), MsgspecCodec(), on_progress)
+    if note is not None:
+        verified.report.notes.insert(0, note)
+    if asked.remember and verified.note is not None and verified.checkpoint is not None:
+        _remember(
+            RememberedCheckpoints(settings.state_directory), vkey, verified.note, verified.checkpoint.size
+        )
+    return verified
+
+
+def _remember(remembered: RememberedCheckpoints, vkey: str, note: bytes, size: int) -> None:
+    """Remember an accepted checkpoint, unless a larger one is: a database may still publish an older one."""
+    known = remembered.load(vkey)
+    try:
+        if known is not None and parse_checkpoint(parse_note(known).text).size > size:
+            return
+    except FormatError:
+        pass  # What is no checkpoint is worth nothing.
+    remembered.save(vkey, note)

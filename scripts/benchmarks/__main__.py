@@ -1,0 +1,210 @@
+"""``scripts/bench``: import, append, single callers, seal and verify, each by itself, sizes as arguments."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.logs import BATCH, append_all, append_cast, bench_log, build_published, prepare, say
+from benchmarks.measure import Measured, machine, measured, sha256_limit
+from benchmarks.workload import Workload
+from ledger.core.strict import parse_decimal
+
+Row = dict[str, Any]
+
+
+def bench_append(options: argparse.Namespace, scratch: Path) -> Row:
+    """Append with judging, encoding and hashing, in durable batches of 1,000; drafts are made and checked beforehand."""
+    workload = Workload(options.entries)
+    with bench_log(scratch, workload.clock) as log:
+        append_cast(log, workload)
+        prepared = prepare(workload.batches(options.entries, BATCH))
+        gc.collect()
+        gc.freeze()
+        with measured() as result:
+            done = append_all(log, prepared)
+        gc.unfreeze()
+    return row("append, batches of 1,000", done, result)
+
+
+def bench_callers(options: argparse.Namespace, scratch: Path) -> Row:
+    """Single durable appends from 64 threads at once."""
+    each = max(1, options.entries // options.callers)
+    workload = Workload(each * options.callers)
+    with bench_log(scratch, workload.clock) as log:
+        append_cast(log, workload)
+        drafts = [draft for batch in workload.batches(each * options.callers, BATCH) for draft in batch]
+        waits: list[float] = []
+
+        def call(number: int) -> None:
+            for draft in drafts[number * each : (number + 1) * each]:
+                started = time.perf_counter()
+                log.sequencer.submit([draft]).result()
+                waits.append(time.perf_counter() - started)
+
+        threads = [threading.Thread(target=call, args=(number,)) for number in range(options.callers)]
+        with measured() as result:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+    waits.sort()
+    result.facts["p99_ms"] = round(1000 * waits[len(waits) * 99 // 100], 1)
+    return row(f"single durable appends, {options.callers} callers", len(waits), result)
+
+
+def bench_import(options: argparse.Namespace, scratch: Path) -> Row:
+    """``grantledger import`` and ``grantledger seal`` of a file of records, end to end, in this process."""
+    sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
+    from support.records import make_lines
+
+    from ledger.ingest.sources import open_source
+    from ledger.settings import load_settings
+    from ledger.wiring import create_ledger, open_ledger
+
+    file = scratch / "records.jsonl"
+    file.write_bytes(make_lines(1, options.entries))
+    settings = load_settings({}, str(scratch / "import.db"))
+    create_ledger(settings, "ledger.example/bench")
+    with measured() as result, open_ledger(settings) as ledger:
+        started = time.perf_counter()
+        report = ledger.import_from(open_source(str(file), sys.stdin.buffer))
+        imported = time.perf_counter() - started
+        ledger.sealer.seal()
+        entries = ledger.store.size()
+    result.facts |= {
+        "import_seconds": round(imported, 1),
+        "seal_seconds": round(result.seconds - imported, 1),
+        "rejected": report.rejected,
+        "entries": entries,
+    }
+    return row("import and seal, records", options.entries, result)
+
+
+def bench_seal(options: argparse.Namespace, scratch: Path) -> Row:
+    """One seal over everything that was appended: index, tiles, signature."""
+    workload = Workload(options.entries)
+    with bench_log(scratch, workload.clock) as log:
+        done = append_cast(log, workload)
+        for batch in workload.batches(options.entries - done, BATCH):
+            done += append_all(log, [list(batch)])
+        with measured() as result:
+            log.sealer.seal()
+    return row("seal, entries new to the index", done, result)
+
+
+def bench_verify(options: argparse.Namespace, scratch: Path) -> Row:
+    """Verify a published log from its tiles: chain, root, fields from bytes, backing; with --index every map root."""
+    from ledger.audit.verify import Request, verify
+    from ledger.engines.codec import MsgspecCodec
+    from ledger.engines.duck import DuckEngine
+    from ledger.store.tile_directory import TileDirectory
+    from ledger.vault.ed25519 import verifier_from_vkey
+
+    keep = None if options.keep is None else Path(options.keep)
+    directory = scratch if keep is None else keep
+    public = directory / "public"
+    if not (public / "checkpoint").exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        say(f"building a log of {options.entries:,} entries first (not measured) ...")
+        build_published(directory, options.entries, options.seals, _say_now_and_then)
+    source = TileDirectory.open(public)
+    vkey = (public / "log.vkey").read_text().strip()
+    phases: dict[str, float] = {}
+    started = time.perf_counter()
+
+    def follow(phase: str, done: int, total: int) -> None:
+        phases[phase] = round(time.perf_counter() - started, 1)
+
+    request = Request(source, verifier_from_vkey(vkey), vkey, with_index=options.index)
+    with measured() as result:
+        verified = verify(request, DuckEngine(options.processes), MsgspecCodec(), follow)
+    report = verified.report
+    bundles = (public / "tile/entries").rglob("*")
+    entry_bytes = sum(path.stat().st_size for path in bundles if path.is_file()) // report.tree_size
+    rate = report.tree_size / result.seconds
+    limit = sha256_limit(entry_bytes)
+    result.facts |= {
+        "exit_status": report.exit_status,
+        "findings": len(report.findings),
+        "mean_entry_bytes": entry_bytes,
+        "ended_at_seconds": phases,
+        "sha256_limit_per_core": round(limit),
+        "of_sha256_limit": round(rate / limit, 3),
+    }
+    what = "verify with index replay" if options.index else "verify without index replay"
+    return row(what, report.tree_size, result)
+
+
+def _say_now_and_then(done: int) -> None:
+    if done // BATCH % 500 == 0:
+        say(f"  {done:,}")
+
+
+def row(name: str, count: int, result: Measured) -> Row:
+    """One line of the table."""
+    return {
+        "what": name,
+        "count": count,
+        "seconds": round(result.seconds, 2),
+        "per_second": round(count / result.seconds),
+        "microseconds_each": round(1e6 * result.seconds / count, 2),
+        "peak_mib": result.peak_mib,
+        **result.facts,
+    }
+
+
+BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
+    "append": (bench_append, 200_000),
+    "callers": (bench_callers, 20_000),
+    "import": (bench_import, 1_000_000),
+    "seal": (bench_seal, 300_000),
+    "verify": (bench_verify, 1_000_000),
+}
+
+
+def main() -> None:
+    """Measure what the command line names."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    parser.add_argument("what", choices=[*BENCHES, "all"])
+    parser.add_argument("--entries", type=parse_decimal, help="entries or records; each has its own default")
+    parser.add_argument("--callers", type=parse_decimal, default=64, help="threads of `callers`")
+    parser.add_argument("--seals", type=parse_decimal, default=10, help="seals in the log of `verify`")
+    parser.add_argument("--index", action="store_true", help="`verify` also replays the index")
+    parser.add_argument(
+        "--processes", type=parse_decimal, help="processes of `verify`; default one a processor"
+    )
+    parser.add_argument(
+        "--keep", metavar="DIR", help="build the log of `verify` there, or use the one that is there"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    options = parser.parse_args()
+    head = machine()
+    rows = []
+    for name in BENCHES if options.what == "all" else [options.what]:
+        bench, default = BENCHES[name]
+        chosen = argparse.Namespace(**{**vars(options), "entries": options.entries or default})
+        say(f"{name}: {chosen.entries:,} ...")
+        with tempfile.TemporaryDirectory(prefix="grantledger-bench-") as scratch:
+            rows.append(bench(chosen, Path(scratch)))
+    if options.json:
+        sys.stdout.write(json.dumps({"machine": head, "rows": rows}) + "\n")
+        return
+    sys.stdout.write(", ".join(f"{name} {value}" for name, value in head.items()) + "\n")
+    for measured_row in rows:
+        sys.stdout.write("\n")
+        for name, value in measured_row.items():
+            shown = f"{value:,}" if isinstance(value, int) else str(value)
+            sys.stdout.write(f"  {name:<24}{shown}\n")
+
+
+if __name__ == "__main__":
+    main()
