@@ -35,9 +35,7 @@ _STATE_DIR = "GRANTLEDGER_STATE_DIR"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where one ledger and its secrets are; ``operator_key`` is the key's text where the environment holds
-    it.
-    """
+    """Where one ledger and its secrets are; ``operator_key`` is the key's text where the environment holds it."""
 
     database_url: str
     database_file: Path

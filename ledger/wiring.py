@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Self, cast
 
 from sqlalchemy import Engine
 
+from ledger.audit.identities import IdentityCheck
 from ledger.core import canonical
 from ledger.core.canonical import JsonValue
 from ledger.core.entries import LedgerOpened
@@ -78,8 +79,7 @@ def _ignore(_told: object) -> None:
 
 
 class Ledger:
-    """One ledger, opened: what it says of itself in entry 0, and its parts. Use as a context manager, or
-    close it.
+    """One ledger, opened: what it says of itself in entry 0, and its parts. Use as a context manager, or close it.
 
     ``origin`` and ``verifier`` come from entry 0. Asking for ``signer`` reads the log's key, for ``vault``
     the operator's key, for ``sequencer`` makes this process the log's writer.
@@ -141,9 +141,7 @@ class Ledger:
 
     @cached_property
     def sequencer(self) -> Sequencer:
-        """The log's one writer; building it recovers the state, as
-        :class:`~ledger.sequencer.sequencer.Sequencer`.
-        """
+        """The log's one writer; building it recovers the state, as :class:`~ledger.sequencer.sequencer.Sequencer`."""
         # A codec of its own: it works in the sequencer's thread.
         return Sequencer(self.store, MsgspecCodec(), self.clock)
 
@@ -171,8 +169,8 @@ class Ledger:
         :class:`ledger.ingest.importer.Importer`.
         """
         # Reading Parquet takes a library that is slow to load, and nothing but an import needs it.
-        from ledger.ingest.importer import Importer  # noqa: PLC0415
-        from ledger.ingest.rehearsal import ScratchStore, ScratchVault  # noqa: PLC0415
+        from ledger.ingest.importer import Importer
+        from ledger.ingest.rehearsal import ScratchStore, ScratchVault
 
         importer = Importer(
             self.vault,
@@ -204,6 +202,16 @@ class Ledger:
         Raises ForkError or ProofError when the entry is not what was appended and sealed.
         """
         return prove_entry(self.store, row, self.load_published(), [self.verifier])
+
+    def identity_check(self) -> IdentityCheck:
+        """What compares tags with the vault during a verification; raises SettingsError without the operator's key."""
+        vault, commitments = self.vault, SubjectCommitments()
+
+        def commit_identity(account_id: str, uid: str) -> str | None:
+            subject = vault.find([account_id]).get(account_id)
+            return None if subject is None else commitments.identity(subject, uid, account_id)
+
+        return IdentityCheck(vault.account_of, commit_identity)
 
     def count_subjects(self) -> int:
         """How many people and businesses the vault knows; needs no key."""
@@ -250,8 +258,7 @@ def create_ledger(
     clock: Clock = SYSTEM_CLOCK,
     randomness: Randomness = SYSTEM_RANDOMNESS,
 ) -> Created:
-    """Make the database, the keys and entry 0 of the log ``origin``, as far as they are missing; replaces
-    nothing.
+    """Make the database, the keys and entry 0 of the log ``origin``, as far as they are missing; replaces nothing.
 
     Without ``origin`` the log gets a random name under ``localhost``, because ``verify`` remembers logs by
     their origin. On a ledger that is there its tables are brought up to this version and its keys are

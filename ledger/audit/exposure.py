@@ -37,7 +37,7 @@ class Period:
 
 @dataclass(slots=True)
 class People:
-    """The people and deliveries of one sort of exposure; ``developers`` counts deliveries to each that (may have) received."""
+    """The people and deliveries of one sort; ``developers`` counts the deliveries that each received, or may have."""
 
     deliveries: set[tuple[int, ...]] = field(default_factory=set)
     accounts: dict[str, int] = field(default_factory=dict)
@@ -123,7 +123,7 @@ def assess(
         receiver = judged.actual.developer if judged.actual else None
         people = definite if judged.exposure == "definite" else possible
         people.add(delivery, frozenset() if receiver is None else frozenset({receiver}))
-    deliveries = [each for each in _deliveries(source, verified.report.tree_size, codec)]
+    deliveries = list(_deliveries(source, verified.report.tree_size, codec))
     sent = (_sent(delivery, verified.history) for delivery in deliveries if delivery.disclosure != "none")
     matched = match_circumstances((each for each in sent if each is not None), circumstances)
     active: set[str] = set()

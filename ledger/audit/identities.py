@@ -14,7 +14,7 @@ from ledger.core.faults import FaultList
 BATCH = 1_000
 
 CommitIdentity = Callable[[str, str], str | None]
-"""``(tag, uid) -> identity commitment`` that the vault's row for the tag gives; None where it has no row."""
+"""``(account id, uid) -> identity commitment`` under the account's key in the vault; None where it has none."""
 
 
 class IdentityCheck:
@@ -49,7 +49,7 @@ class IdentityCheck:
                     faults.tell(
                         seq, "SPLIT_IDENTITY", f"{tag} is a second tag of the account of {first_tag[account]}"
                     )
-                if self._commit_identity(tag, uid) != identity:
+                if self._commit_identity(account, uid) != identity:
                     faults.tell(seq, "COMMITMENT_MISMATCH", f"the identity of {tag} is not the vault's")
         if unknown:
             notes.append(

@@ -15,7 +15,5 @@ PIPE_CLOSED = 141
 
 
 def status_of(error: LedgerError) -> int:
-    """The exit status for ``error``: evidence that does not hold breaks the ledger, all else is bad usage or
-    input.
-    """
+    """The exit status for ``error``: evidence that does not hold breaks the ledger, all else is bad usage or input."""
     return BROKEN if isinstance(error, ForkError | ProofError | SignatureError) else UNUSABLE

@@ -103,8 +103,8 @@ def _open_sources(files: Sequence[str], strict: bool, stack: ExitStack) -> list[
     if files.count(STANDARD_INPUT) > 1:
         raise UsageError("standard input can be read only once: name it once")
     spool = None
-    if strict and STANDARD_INPUT in files:
-        # All or nothing takes two passes.
+    if strict:
+        # All or nothing takes two passes, and what is no regular file can be read once.
         spool = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="grantledger-")))
     return [
         (

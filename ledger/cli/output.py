@@ -30,9 +30,7 @@ class Progress(Protocol):
     """Shows how far something is."""
 
     def __call__(self, done: int, total: int, note: str = "") -> None:
-        """``done`` of ``total`` (0 where nobody knows); ``note`` stands beside the bar instead of these
-        numbers.
-        """
+        """``done`` of ``total`` (0 where nobody knows); ``note`` stands beside the bar instead of these numbers."""
         ...
 
 

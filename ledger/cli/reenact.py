@@ -40,16 +40,17 @@ def reenact(
     scale: ScaleName = "default",
     fault: FaultName = "ip+path",
     out: Out = DEFAULT_DIRECTORY,
-    no_serve: NoServe = False,  # nothing is served yet
+    _no_serve: NoServe = False,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Replay the Account Activity fault of 2017-2018 over real HTTPS, and audit it.
+    """Replay the fault of 2017-2018 over real HTTPS, and audit it.
 
-    Sixteen months on a virtual clock: developers with TLS keys of their own behind few loopback addresses, and a
-    dispatcher with the fault. Whose key ended each connection is the truth, which no auditor is shown. What was
-    delivered is imported into a ledger in DIR, sealed and verified; then the same traffic goes through the gate.
+    Sixteen months of Account Activity on a virtual clock: developers with TLS keys of their own behind few loopback
+    addresses, and a dispatcher with the fault. Whose key ended each connection is the truth, which no auditor is
+    shown. What was delivered is imported into a ledger in DIR, sealed and verified; then the same traffic goes
+    through the gate.
 
     DIR gets report.html, report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, the published log and the
     ledgers. Equal seed, scale and fault give equal results. A directory that holds anything else is left alone.
@@ -84,19 +85,12 @@ def reenact(
 
 
 def _fields(report: dict[str, Any], out: Path) -> list[Field]:
-    from ledger.reporting.words import counted, number, share
+    from ledger.reporting.words import number
 
-    truth, traffic = report["truth"], report["traffic"]
     fault, seed, scale = (report[name] for name in ("fault", "seed", "scale"))
     return [
         ("reenactment", f"fault {fault}, seed {seed}, scale {scale}"),
-        (
-            "ground truth",
-            f"{number(truth['misdelivered'])} of {number(traffic['deliveries'])} deliveries ended at the TLS key of "
-            f"another developer\n{counted(truth['accounts'], 'account')} "
-            f"({share(truth['share_of_active_accounts'])} of the active), "
-            f"{counted(truth['subjects'], 'other person', 'other people')}",
-        ),
+        ("ground truth", _truth(report["truth"], report["traffic"])),
         ("auditors", _auditors(report["auditors"])),
         ("exposure", _exposure(report["exposure"])),
         ("first finding", _first(report["first"])),
@@ -114,6 +108,18 @@ def _fields(report: dict[str, Any], out: Path) -> list[Field]:
             f"{report['ledger']['verify_command']}\n(it exits with status {report['ledger']['exit_status']})",
         ),
     ]
+
+
+def _truth(truth: dict[str, Any], traffic: dict[str, Any]) -> str:
+    from ledger.reporting.words import counted, number, share
+
+    astray, sent = number(truth["misdelivered"]), number(traffic["deliveries"])
+    active = share(truth["share_of_active_accounts"])
+    others = counted(truth["subjects"], "other person", "other people")
+    return (
+        f"{astray} of {sent} deliveries ended at the TLS key of another developer\n"
+        f"{counted(truth['accounts'], 'account')} ({active} of the active), {others}"
+    )
 
 
 def _auditors(rows: list[dict[str, Any]]) -> str:

@@ -19,9 +19,7 @@ Made by `scripts/docs_cli` from what `--help` says; a test fails when it is not.
 
 
 def command_names(group: typer.Typer = app, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The names of all commands below ``group``, each as the words after the program's name, groups among
-    them.
-    """
+    """The names of all commands below ``group``, each as the words after the program's name, groups among them."""
     for command in group.registered_commands:
         yield (*path, command.name or _name_of(command.callback))
     for below in group.registered_groups:

@@ -46,9 +46,7 @@ class Session:
 
     @contextmanager
     def open_ledger(self) -> Iterator[Ledger]:
-        """The ledger of this run, closed at the end of the block; raises as
-        :func:`ledger.wiring.open_ledger`.
-        """
+        """The ledger of this run, closed at the end of the block; raises as :func:`ledger.wiring.open_ledger`."""
         from ledger.wiring import open_ledger
 
         configure_log()

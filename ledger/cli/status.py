@@ -77,9 +77,7 @@ def status(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Qu
 
 
 def count_kinds(ledger: Ledger, size: int, progress: Progress) -> dict[str, int]:
-    """How many of the first ``size`` entries are of each kind, kinds in order; ForkError where one cannot be
-    read.
-    """
+    """How many of the first ``size`` entries are of each kind, kinds in order; ForkError where one cannot be read."""
     import msgspec
 
     class Kind(msgspec.Struct):

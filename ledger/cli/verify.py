@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import typer
 
 from ledger.cli.output import Field, Output
 from ledger.cli.session import AsJson, Db, Quiet, Session, begin
+from ledger.errors import UsageError
 
 if TYPE_CHECKING:
     from ledger.audit.report import Report
@@ -27,49 +29,57 @@ EngineName = Annotated[str, typer.Option("--engine", metavar="scalar|duckdb", he
 Processes = Annotated[
     int | None, typer.Option("--processes", min=1, help="Processes to read with. [default: one a processor]")
 ]
+Earlier = Annotated[
+    Path | None,
+    typer.Option(
+        "--checkpoint", metavar="OLD", help="A checkpoint kept from earlier: the log must continue it."
+    ),
+]
+Index = Annotated[bool, typer.Option("--index/--no-index", help="Replay the index and check every map root.")]
+RequireTickets = Annotated[
+    bool, typer.Option("--require-tickets", help="A delivery without a ticket is an exposure.")
+]
+Identities = Annotated[
+    bool,
+    typer.Option("--identities", help="Also compare tags with the vault; needs the operator's key."),
+]
+UnsettledMax = Annotated[
+    int | None,
+    typer.Option("--max-unsettled", metavar="N", min=0, help="Exit 1 beyond N attempts of unknown end."),
+]
+Remember = Annotated[
+    bool,
+    typer.Option("--remember/--no-remember", help="Remember the checkpoint, and check against the last one."),
+]
+Findings = Annotated[
+    Path | None,
+    typer.Option("--findings", metavar="FILE", help="Write the findings there, a JSON object a line."),
+]
+Html = Annotated[
+    Path | None,
+    typer.Option("--html", metavar="FILE", help="Write the report there as one self-contained page."),
+]
 
 
 def verify(
     ctx: typer.Context,
     tiles: Tiles = None,
     vkey: Vkey = None,
-    checkpoint: Annotated[
-        Path | None,
-        typer.Option(
-            "--checkpoint", metavar="OLD", help="A checkpoint kept from earlier: the log must continue it."
-        ),
-    ] = None,
+    checkpoint: Earlier = None,
     engine: EngineName = "duckdb",
     processes: Processes = None,
-    index: Annotated[
-        bool, typer.Option("--index/--no-index", help="Replay the index and check every map root.")
-    ] = True,
-    require_tickets: Annotated[
-        bool, typer.Option("--require-tickets", help="A delivery without a ticket is an exposure.")
-    ] = False,
-    unsettled_max: Annotated[
-        int | None,
-        typer.Option("--max-unsettled", metavar="N", min=0, help="Exit 1 beyond N attempts of unknown end."),
-    ] = None,
-    remember: Annotated[
-        bool,
-        typer.Option(
-            "--remember/--no-remember", help="Remember the checkpoint, and check against the last one."
-        ),
-    ] = True,
-    findings: Annotated[
-        Path | None,
-        typer.Option("--findings", metavar="FILE", help="Write the findings there, a JSON object a line."),
-    ] = None,
-    html: Annotated[
-        Path | None,
-        typer.Option("--html", metavar="FILE", help="Write the report there as one self-contained page."),
-    ] = None,
+    index: Index = True,
+    require_tickets: RequireTickets = False,
+    identities: Identities = False,
+    unsettled_max: UnsettledMax = None,
+    remember: Remember = True,
+    findings: Findings = None,
+    html: Html = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Check that the ledger is unbroken and that every delivery was backed by a live grant.
+    """Check that the ledger is unbroken and every delivery was backed.
 
     Reads every entry, from a database or from a published log, and trusts nothing but their bytes, the log's public
     key, and checkpoints kept from earlier. Every field that is judged comes out of bytes that the signed tree covers.
@@ -101,7 +111,34 @@ def verify(
         unsettled_max=unsettled_max,
         remember=remember,
     )
-    report = run(session, asked)
+    report = run(session, asked, identities)
+    _write_files(report, findings, html)
+    session.output.result(report.to_json(with_findings=findings is None), _fields(report))
+    _show_findings(session.output, report, findings)
+    raise typer.Exit(report.exit_status)
+
+
+def run(session: Session, asked: Asked, identities: bool) -> Report:
+    """Verify with a progress bar; with ``identities`` the ledger must be one that can be opened."""
+    from ledger.verifying import run_verification
+
+    if identities and asked.tiles is not None:
+        raise UsageError(
+            "--identities compares with the vault, which a published log has not: name a database"
+        )
+    with ExitStack() as stack:
+        bar = stack.enter_context(session.output.progress("verifying"))
+        check = stack.enter_context(session.open_ledger()).identity_check() if identities else None
+        verified = run_verification(
+            session.load_settings(),
+            asked,
+            lambda phase, done, total: bar(done, total, f"{phase}: {done:,} of {total:,}"),
+            check,
+        )
+    return verified.report
+
+
+def _write_files(report: Report, findings: Path | None, html: Path | None) -> None:
     if findings is not None:
         with findings.open("w", encoding="ascii") as file:
             for row in report.finding_rows():
@@ -110,22 +147,6 @@ def verify(
         from ledger.reporting.verify_report import render_verify
 
         html.write_text(render_verify(report.to_json()), encoding="utf-8")
-    session.output.result(report.to_json(with_findings=findings is None), _fields(report))
-    _show_findings(session.output, report, findings)
-    raise typer.Exit(report.exit_status)
-
-
-def run(session: Session, asked: Asked) -> Report:
-    """Verify with a progress bar."""
-    from ledger.verifying import run_verification
-
-    with session.output.progress("verifying") as bar:
-        verified = run_verification(
-            session.load_settings(),
-            asked,
-            lambda phase, done, total: bar(done, total, f"{phase}: {done:,} of {total:,}"),
-        )
-    return verified.report
 
 
 def _fields(report: Report) -> list[Field]:

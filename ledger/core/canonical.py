@@ -1,5 +1,4 @@
-"""Canonical bytes of a JSON object (ledger format, section 1.1): RFC 8785 restricted until nothing is left to
-choose.
+"""Canonical bytes of a JSON object (ledger format, section 1.1): RFC 8785 restricted until nothing is left to choose.
 
 ::
 
@@ -53,8 +52,7 @@ def encode(value: dict[str, JsonValue]) -> bytes:
 
 
 def decode(data: bytes) -> dict[str, JsonValue]:
-    """The object whose canonical bytes are ``data``; FormatError when they are not exactly what ``encode``
-    writes.
+    """The object whose canonical bytes are ``data``; FormatError when they are not exactly what ``encode`` writes.
 
     Safe on hostile input: length, characters and nesting are checked before anything is parsed.
     """
@@ -95,9 +93,7 @@ def _depth(data: bytes) -> int:
 
 
 def _check_values(value: dict[str, JsonValue]) -> None:
-    """Raise FormatError where a value's type, range or depth has no canonical form; strings are left to the
-    caller.
-    """
+    """Raise FormatError where a value's type, range or depth has no canonical form; strings are left to the caller."""
     level: list[JsonValue] = [value]
     for _ in range(DEPTH_MAX):
         deeper: list[JsonValue] = []

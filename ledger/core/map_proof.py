@@ -54,8 +54,7 @@ def inner_node(left: bytes, right: bytes) -> bytes:
 
 
 def check_map_proof(key: str, proof: MapProof, row: KeyRow | None, map_root: bytes) -> None:
-    """Check that ``proof`` shows ``row`` to be the row of ``key``, or ``None`` its absence, under
-    ``map_root``.
+    """Check that ``proof`` shows ``row`` to be the row of ``key``, or ``None`` its absence, under ``map_root``.
 
     Raises :class:`~ledger.errors.ProofError`, with the reason, on anything else. Present and absent are
     never taken for each other: ``proof.present`` has to agree with whether there is a row.
@@ -63,10 +62,10 @@ def check_map_proof(key: str, proof: MapProof, row: KeyRow | None, map_root: byt
     position = key_position(key)
     depth = len(proof.siblings)
     _check_sizes(proof, map_root)
-    if proof.present:
-        node = _check_presence(position, proof.leaf, row)
-    else:
-        node = _check_absence(position, proof.leaf, row, depth)
+    leaf = proof.leaf
+    node = (
+        _check_presence(position, leaf, row) if proof.present else _check_absence(position, leaf, row, depth)
+    )
     if proof.siblings and proof.siblings[-1] == EMPTY_NODE:
         raise ProofError("map proof: the deepest sibling is empty, which no compressed map has")
     way = int.from_bytes(position) >> (_SIBLINGS_MAX - depth)

@@ -77,7 +77,8 @@ def hash_pairs(hashes: bytes) -> bytes:
 def root_of_full(hashes: bytes) -> bytes:
     """The root over joined 32-byte hashes whose number is a power of two."""
     count, rest = divmod(len(hashes), HASH_BYTES)
-    assert rest == 0 and count.bit_count() == 1, "a full subtree has a power of two of hashes"
+    assert rest == 0, "hashes have 32 bytes each"
+    assert count.bit_count() == 1, "a full subtree has a power of two of hashes"
     for _ in range(count.bit_length() - 1):
         hashes = hash_pairs(hashes)
     return hashes
@@ -197,9 +198,7 @@ class Plan:
     counts: tuple[int, ...]
 
     def compute(self, hashes: Sequence[bytes]) -> list[bytes]:
-        """The planned hashes, from the hashes of ``nodes`` in order; ProofError when those do not fit the
-        plan.
-        """
+        """The planned hashes, from the hashes of ``nodes`` in order; ProofError when those do not fit the plan."""
         if len(hashes) != len(self.nodes):
             raise ProofError(f"{len(hashes)} hashes were read for {len(self.nodes)} nodes")
         _check_hashes(hashes)
@@ -277,8 +276,7 @@ def prove_consistency(old_size: int, new_size: int, read_nodes: ReadNodes) -> li
 
 
 def check_inclusion(proof: Sequence[bytes], index: int, size: int, leaf_hash: bytes, root: bytes) -> None:
-    """Raise ProofError unless ``proof`` shows ``leaf_hash`` at ``index`` of the tree of ``size`` leaves with
-    ``root``.
+    """Raise ProofError unless ``proof`` shows ``leaf_hash`` at ``index`` of the tree of ``size`` leaves with ``root``.
 
     RFC 9162, section 2.1.3.2.
     """
@@ -356,9 +354,7 @@ def _split(count: int) -> int:
 
 
 def _plan(ranges: Iterable[tuple[int, int]]) -> Plan:
-    """The plan of one hash for each range of leaves; a range starts at a multiple of its largest full
-    subtree.
-    """
+    """The plan of one hash for each range of leaves; a range starts at a multiple of its largest full subtree."""
     nodes: list[NodeId] = []
     counts = []
     for start, end in ranges:

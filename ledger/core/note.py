@@ -4,8 +4,7 @@
 
     This is an example message.
 
-    — example.com/foo
-    Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
+    — example.com/foo Uw2QOkn8srV1yJGh2VYRlL1Tnagv1YEq6TfXppzi2ONncAlTgK7Ztg1ERYNZXsYjOBH3mFXmRKuwHjG1Yu72IneyaQM=
 
 A text that ends in a newline, a blank line, and signature lines: U+2014, a space, the key's name, a space,
 and the base64 of 4 bytes key id and the signature over the text with its final newline. The *last* blank line
@@ -115,9 +114,7 @@ class OpenedNote:
 
     @property
     def verified(self) -> tuple[str, ...]:
-        """The names of the known keys that signed, each once (a rotated key keeps its name), in the note's
-        order.
-        """
+        """The names of the known keys that signed, each once (a rotated key keeps its name), in the note's order."""
         return tuple(dict.fromkeys(signature.name for signature in self.verified_signatures))
 
 
@@ -132,9 +129,7 @@ class VerifierKey:
 
 
 def check_name(name: str) -> str:
-    """``name`` if it can name a key: not empty, no Unicode space, control character or plus sign; else
-    FormatError.
-    """
+    """``name`` if it can name a key: not empty, no Unicode space, control character or plus sign; else FormatError."""
     if not name or "+" in name or _search_control(name) or any(character.isspace() for character in name):
         raise FormatError(f"{shown(name)} is not the name of a key")
     encode_utf8(name)

@@ -1,5 +1,4 @@
-"""What an Account Activity payload says: its type, its account, its people, its privacy (delivery protocol,
-3.6).
+"""What an Account Activity payload says: its type, its account, its people, its privacy (delivery protocol, 3.6).
 
 A payload is one JSON object with exactly one event key (an array ``*_events``, or ``user_event``, or
 ``replay_job_status``) and, but for the last two, ``for_user_id``. Real captures write ids as strings or

@@ -28,8 +28,7 @@ def is_delivered(status: int | None) -> bool:
 def next_attempt_at_ms(
     attempt: int, ended_at_ms: int, waits_ms: Sequence[int] = RETRY_WAITS_MS
 ) -> int | None:
-    """When to follow failed ``attempt`` (from 1) that ended at ``ended_at_ms``, or None: on to the dead
-    letters.
+    """When to follow failed ``attempt`` (from 1) that ended at ``ended_at_ms``, or None: on to the dead letters.
 
     ``waits_ms`` is the app's schedule: the wait before attempt 2, 3, and so on.
     """

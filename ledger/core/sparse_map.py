@@ -113,8 +113,7 @@ class SparseMap:
         return self._leaves
 
     def update(self, rows: Iterable[tuple[str | bytes, KeyRow]]) -> None:
-        """Put ``rows`` into the map, each under its key or under the key's 32-byte position; old rows are
-        replaced.
+        """Put ``rows`` into the map, each under its key or under the key's 32-byte position; old rows are replaced.
 
         Of several rows for one key the last one counts. All or nothing: a row that cannot be hashed, or
         that belongs to another shard (``AssertionError``), leaves the map as it was. 5 to 25 us a row
@@ -159,8 +158,7 @@ class SparseMap:
         return Subtree(_fold(positions[start:end], nodes[start:end], bits), end - start)
 
     def prove(self, key: str | bytes) -> MapProof:
-        """Return the proof of the row of ``key`` (or of the key's position), or of its absence, against
-        :meth:`root`.
+        """Return the proof of the row of ``key`` (or of the key's position), or of its absence, against :meth:`root`.
 
         At most 256 siblings, in practice little more than the binary logarithm of the number of keys.
         """
@@ -285,8 +283,7 @@ def _bounds(positions: list[int], low: int, end: int) -> tuple[int, int]:
 
 
 def _fold(positions: list[int], nodes: list[bytes], depth: int) -> bytes:
-    """Return the node at ``depth`` over leaves at ascending ``positions`` that share their first ``depth``
-    bits.
+    """Return the node at ``depth`` over leaves at ascending ``positions`` that share their first ``depth`` bits.
 
     One pass from left to right. ``waiting`` holds left halves, each with the depth of the node that it
     belongs to, deepest last; a half is complete when the next leaf parts from the present one above it.
@@ -300,10 +297,9 @@ def _fold(positions: list[int], nodes: list[bytes], depth: int) -> bytes:
     last = len(nodes) - 1
     for index, node in enumerate(nodes):
         position = positions[index]
+        parting = depth - 1
         if index < last:
             parting = _POSITION_BITS - (position ^ positions[index + 1]).bit_length()
-        else:
-            parting = depth - 1
         level = 0
         while waiting and waiting[-1][0] > parting:
             upper, left = waiting.pop()

@@ -83,8 +83,7 @@ def parse_hex(text: str, size_bytes: int) -> bytes:
 
 
 def parse_lines(text: str) -> list[str]:
-    """The lines of ``text``, each ended by U+000A and by nothing else; FormatError when the last one is not
-    ended.
+    """The lines of ``text``, each ended by U+000A and by nothing else; FormatError when the last one is not ended.
 
     The lines come without their newline; an empty text has no lines.
     """

@@ -93,9 +93,7 @@ def format_path(tile: TileId) -> str:
 
 
 def parse_path(path: str) -> TileId:
-    """The tile whose path is exactly ``path``; FormatError for any path that :func:`format_path` does not
-    write.
-    """
+    """The tile whose path is exactly ``path``; FormatError for any path that :func:`format_path` does not write."""
     match = _match_path(path)
     if match is None:
         raise FormatError(f"{shown(path)} is not the path of a tile")
@@ -151,9 +149,7 @@ def _added_at(level: int, old_size: int, new_size: int) -> Iterator[TileId]:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a node lies: it is the root over ``count`` (a power of two) hashes of ``tile`` from hash
-    ``offset`` on.
-    """
+    """Where a node lies: it is the root over ``count`` (a power of two) hashes of ``tile`` from hash ``offset`` on."""
 
     tile: TileId
     offset: int
@@ -161,9 +157,7 @@ class Place:
 
 
 def locate(node: NodeId, size: int) -> Place:
-    """The place of ``node`` in the tiles of a tree of ``size`` leaves; ProofError when that tree has no such
-    node.
-    """
+    """The place of ``node`` in the tiles of a tree of ``size`` leaves; ProofError when that tree has no such node."""
     level, depth = divmod(node.level, TILE_HEIGHT)
     count = 1 << depth
     index, offset = divmod(node.index << depth, TILE_WIDTH)
@@ -201,8 +195,7 @@ def read_tile(tile: TileId, load_tile: LoadTile) -> bytes:
 
 
 def read_nodes(nodes: Sequence[NodeId], size: int, load_tile: LoadTile) -> list[bytes]:
-    """The hashes of ``nodes`` in order, from the tiles of a tree of ``size`` leaves; loads each tile at most
-    once.
+    """The hashes of ``nodes`` in order, from the tiles of a tree of ``size`` leaves; loads each tile at most once.
 
     Raises ProofError when a node is not in that tree or its tile is missing, FormatError when a tile is
     ill-formed.
@@ -233,8 +226,7 @@ def build_tiles(
     leaf_hashes: Callable[[int, int], bytes],
     load_tile: LoadTile,
 ) -> Iterator[tuple[TileId, bytes]]:
-    """The tiles of :func:`tiles_added` with their bytes, in that order, each level computed from the one
-    below it.
+    """The tiles of :func:`tiles_added` with their bytes, in that order, each level computed from the one below it.
 
     ``leaf_hashes(start, end)`` gives the joined leaf hashes of that range; ``load_tile`` the tiles of the
     tree of ``old_size`` (not called when that is 0: so everything is recomputed from the leaves alone). Only

@@ -68,9 +68,7 @@ def format_tlog_proof(proof: TlogProof) -> bytes:
 
 
 def parse_tlog_proof(data: bytes) -> TlogProof:
-    """The proof whose file is exactly ``data``; FormatError for any other bytes. The checkpoint is not looked
-    into.
-    """
+    """The proof whose file is exactly ``data``; FormatError for any other bytes. The checkpoint is not looked into."""
     head, divider, checkpoint = data.partition(b"\n\n")
     if not divider:
         raise FormatError("the proof has no blank line")
@@ -94,8 +92,7 @@ def parse_tlog_proof(data: bytes) -> TlogProof:
 def check_tlog_proof(
     proof: TlogProof, leaf_hash: bytes, origin: str, verifiers: Iterable[Verifier]
 ) -> OpenedCheckpoint:
-    """The opened checkpoint under which ``proof`` shows the 32-byte ``leaf_hash`` to be in the log
-    ``origin``.
+    """The opened checkpoint under which ``proof`` shows the 32-byte ``leaf_hash`` to be in the log ``origin``.
 
     Raises what :func:`ledger.core.checkpoint.open_checkpoint` raises, and ProofError when the path does not
     hold.

@@ -1,5 +1,4 @@
-"""Who a webhook belongs to and who signed a body: challenge answers and body signatures (delivery protocol,
-3.4, 3.5).
+"""Who a webhook belongs to and who signed a body: challenge answers and body signatures (delivery protocol, 3.4, 3.5).
 
 Both are HMAC-SHA-256 under the app's consumer secret, written as ``sha256=`` and padded base64. The published
 example: secret ``cs`` and challenge token ``foo`` give
@@ -38,9 +37,7 @@ class ChallengePassed:
 
 @dataclass(frozen=True, slots=True)
 class ChallengeFailed:
-    """The webhook did not prove it; ``reason`` is the text developers know, ``is_transient`` says to ask
-    again.
-    """
+    """The webhook did not prove it; ``reason`` is the text developers know, ``is_transient`` says to ask again."""
 
     reason: str
     is_transient: bool

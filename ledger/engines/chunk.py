@@ -71,7 +71,7 @@ class ChunkWorker:
         facts = ChunkFacts(first)
         result = ChunkResult(facts)
         uids = array("q")
-        add_row = self._rows.add
+        add_rows = self._rows.add
         state: list[bytes] = []
         keys = KeyFileWriter(job.scratch, first, self._keys) if job.with_index else None
         for start in range(first, first + count, BLOCK_ENTRIES):
@@ -82,13 +82,14 @@ class ChunkWorker:
             # A malformed entry has no uid, but keeps its place: hash n of a chunk is that of its entry n.
             uids.extend([start if entry is None else hash(entry.uid) for entry in scan.entries])
             recurring = scan.recurring if scan.quick else self._ids_of_slow(scan)
-            for place, entry in enumerate(scan.entries):
-                if entry is None:
-                    continue
-                if recurring[place] >= 0:
-                    add_row(entry, recurring[place])
-                elif is_state(entry) or (job.with_identities and entry.kind == "account.registered"):
-                    state.append(block.entries[place])
+            add_rows(scan.entries, recurring)
+            state += [
+                block.entries[place]
+                for place, entry in enumerate(scan.entries)
+                if recurring[place] < 0
+                and entry is not None
+                and (is_state(entry) or (job.with_identities and entry.kind == "account.registered"))
+            ]
             if keys is not None:
                 keys.add(scan.leaves, self._key_ids(scan, block.entries))
             if block.fault is not None or len(block.entries) < wanted:

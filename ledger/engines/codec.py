@@ -42,9 +42,13 @@ class MsgspecCodec:
             return None
         return entry if self._matches[entry.kind](entry) else None
 
+    def _check_of(self, members: Mapping[str, JsonValue]) -> MemberCheck | None:
+        kind = members.get("kind")
+        return self._check.get(kind) if type(kind) is str else None
+
     def encode(self, members: Mapping[str, JsonValue]) -> bytes:
         """Canonical bytes of an entry; raises FormatError where ``encode_entry`` does."""
-        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        check = self._check_of(members)
         if check is not None and check(members):
             data = self._encode(members)
             if len(data) <= ENTRY_BYTES_MAX:
@@ -53,12 +57,12 @@ class MsgspecCodec:
 
     def check_stated(self, members: Mapping[str, JsonValue]) -> bool:
         """Whether the members that are there are surely well typed for their kind."""
-        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        check = self._check_of(members)
         return check is not None and check.stated(members)
 
     def encode_checked(self, members: Mapping[str, JsonValue]) -> bytes:
         """:meth:`encode` of members whose stated ones passed :meth:`check_stated`; the rest is the ledger's own."""
-        check = self._check.get(members.get("kind"))  # type: ignore[arg-type]
+        check = self._check_of(members)
         if check is not None and check.required <= members.keys():
             data = self._encode(members)
             if len(data) <= ENTRY_BYTES_MAX:

@@ -1,8 +1,8 @@
 """Scratch files between the processes of one verification; none outlives it.
 
 For the chunk that begins at entry ``first``: ``rows-<first>.arrow`` (delivery rows), ``uids-<first>.bin`` (64-bit uid
-hashes), ``state-<first>.bin`` (entries that a fold needs, a line each: canonical bytes hold no newline), ``keys-<first>.bin`` (index
-keys of each entry, by shard). All integers are of this machine's byte order.
+hashes), ``state-<first>.bin`` (entries that a fold needs, a line each: canonical bytes hold no newline),
+``keys-<first>.bin`` (index keys of each entry, by shard). All integers are of this machine's byte order.
 """
 
 from __future__ import annotations

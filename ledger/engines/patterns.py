@@ -140,7 +140,7 @@ class KindColumns:
             else:
                 assert check.column is not None, "a member that is no list has a pattern"
                 together.setdefault(check.column, []).append(check.name)
-        self._together = [(column, names) for column, names in together.items()]
+        self._together = list(together.items())
         self._getters = [(column, len(names), attrgetter(*names)) for column, names in self._together]
         self._nested = [(attrgetter(outer), checks) for outer, checks in nested.items()]
 

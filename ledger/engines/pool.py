@@ -27,7 +27,7 @@ _worker: ChunkWorker | None = None
 
 
 def _start_worker(job: ScanJob, numbers: Any) -> None:
-    global _worker
+    global _worker  # noqa: PLW0603 (a pool's initializer has no other place for what its process keeps)
     # What a chunk leaves behind dies by reference counts; looking for cycles only costs.
     gc.disable()
     with numbers.get_lock():

@@ -9,6 +9,7 @@ what is left over is told by key and joined over the whole log.
 from __future__ import annotations
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -33,9 +34,9 @@ class RowTable:
     """One row an attempt: parallel columns.
 
     ``attempt_seq`` is the seq of the attempted or imported entry, ``settled_seq`` that of the settlement (``NO_SEQ``
-    where missing). ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key``
-    is a 64-bit hash of (delivery, attempt), ``copy_key`` the first 60 bits of the event's tag, which is one account's:
-    equal where what they stand for is equal. ``odd`` is 1 where the row must be judged by the scalar rule whatever the sweep says.
+    where missing). ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key`` is a 64-bit
+    hash of (delivery, attempt), ``copy_key`` one of the event's tag, which is one account's: equal where what they stand
+    for is equal. ``odd`` is 1 where the row must be judged by the scalar rule whatever the sweep says.
     """
 
     attempt_seq: array[int] = field(default_factory=lambda: array("q"))
@@ -59,69 +60,75 @@ class RowMaker:
 
     def _begin(self) -> None:
         self.table = RowTable()
-        self._pending: dict[tuple[str, int], tuple[Any, int]] = {}
+        self._pending: dict[int, tuple[Any, int]] = {}
         self._orphans: list[Any] = []
         self._resolved: Resolved = {}
 
-    def add(self, entry: Any, recurring: int) -> None:
-        """Add one ``delivery.attempted``, ``.settled`` or ``.imported`` entry, in order, with its recurring id."""
-        kind = entry.kind
-        if kind == "delivery.settled":
-            attempted = self._pending.pop((entry.delivery, entry.attempt), None)
-            if attempted is None:
-                self._orphans.append(entry)
+    def add(self, entries: Sequence[Any], recurring: Sequence[int]) -> None:
+        """Add the deliveries among consecutive entries, in order, with their recurring ids (negative: no row)."""
+        pending = self._pending
+        pairs: list[tuple[int, Any, int, Any, int]] = []
+        imported: list[tuple[Any, int]] = []
+        for entry, number in zip(entries, recurring, strict=True):
+            if number < 0:
+                continue
+            kind = entry.kind
+            if kind == "delivery.imported":
+                imported.append((entry, number))
+                continue
+            key = hash((entry.delivery, entry.attempt))
+            before = pending.pop(key, None)
+            if kind == "delivery.attempted":
+                pending[key] = (entry, number)
+            elif (
+                before is not None
+                and before[0].delivery == entry.delivery
+                and before[0].attempt == entry.attempt
+            ):
+                pairs.append((key, *before, entry, number))
+                continue
             else:
-                self._add_settled(*attempted, entry, recurring)
-        elif kind == "delivery.attempted":
-            earlier = self._pending.pop((entry.delivery, entry.attempt), None)
-            if earlier is not None:
-                self._orphans.append(earlier[0])
-            self._pending[(entry.delivery, entry.attempt)] = (entry, recurring)
-        elif kind == "delivery.imported":
-            self._add_imported(entry, recurring)
+                self._orphans.append(entry)
+            if before is not None:
+                self._orphans.append(before[0])
+        if pairs:
+            self._add_pairs(pairs)
+        if imported:
+            self._add_imported(imported)
 
-    def _add_settled(self, attempted: Any, route: int, settled: Any, arrival: int) -> None:
+    def _add_pairs(self, pairs: Sequence[tuple[int, Any, int, Any, int]]) -> None:
         table = self.table
-        seq, account, started_at = attempted.seq, attempted.account, settled.started_at
-        table.attempt_seq.append(seq)
-        table.settled_seq.append(settled.seq)
-        table.route.append(route)
-        table.arrival.append(arrival)
-        table.account.append(account)
-        table.started_at.append(started_at)
-        table.decided_at_size.append(attempted.decided_at_size)
-        table.attempt_key.append(hash((attempted.delivery, attempted.attempt)))
-        table.copy_key.append(int(attempted.event[2:17], 16))
-        table.odd.append(
-            attempted.decided_at_size != seq
-            or settled.by != "transport"
-            or attempted.replay is not None
-            or not attempted.recorded_at
-            <= started_at
-            < attempted.send_before
-            <= attempted.recorded_at + 1_000
-            or settled.account != account
-            or settled.developer != attempted.developer
-            or settled.subjects != attempted.subjects
-        )
+        keys, attempts, routes, settlements, arrivals = zip(*pairs, strict=True)
+        table.attempt_seq.extend([entry.seq for entry in attempts])
+        table.settled_seq.extend([entry.seq for entry in settlements])
+        table.route.extend(routes)
+        table.arrival.extend(arrivals)
+        table.account += [entry.account for entry in attempts]
+        table.started_at.extend([entry.started_at for entry in settlements])
+        table.decided_at_size.extend([entry.decided_at_size for entry in attempts])
+        table.attempt_key.extend(keys)
+        table.copy_key.extend([hash(entry.event) for entry in attempts])
+        table.odd.extend(map(_is_odd, attempts, settlements))
 
-    def _add_imported(self, entry: Any, route: int) -> None:
+    def _add_imported(self, imported: Sequence[tuple[Any, int]]) -> None:
         table = self.table
-        table.attempt_seq.append(entry.seq)
-        table.settled_seq.append(NO_SEQ)
-        table.route.append(route)
-        table.arrival.append(self._recurring.arrived.id_of(entry))
-        table.account.append(entry.account)
-        table.started_at.append(entry.started_at)
-        table.decided_at_size.append(NO_SEQ)
-        table.attempt_key.append(hash((entry.delivery, entry.attempt)))
-        table.copy_key.append(int(entry.event[2:17], 16))
+        entries, routes = zip(*imported, strict=True)
+        table.attempt_seq.extend([entry.seq for entry in entries])
+        table.settled_seq.extend([NO_SEQ] * len(entries))
+        table.route.extend(routes)
+        table.arrival.extend(map(self._recurring.arrived.id_of, entries))
+        table.account += [entry.account for entry in entries]
+        table.started_at.extend([entry.started_at for entry in entries])
+        table.decided_at_size.extend([NO_SEQ] * len(entries))
+        table.attempt_key.extend([hash((entry.delivery, entry.attempt)) for entry in entries])
+        table.copy_key.extend([hash(entry.event) for entry in entries])
         # Only what came from a file is free of the gate's hygiene (verdict rules, section 2.5).
-        table.odd.append(entry.via != "file")
-        if entry.resolved_ip is not None:
-            place = (entry.endpoint, entry.resolved_ip)
-            first, last = self._resolved.get(place, (entry.started_at, entry.started_at))
-            self._resolved[place] = (min(first, entry.started_at), max(last, entry.started_at))
+        table.odd.extend([entry.via != "file" for entry in entries])
+        for entry in entries:
+            if entry.resolved_ip is not None:
+                place = (entry.endpoint, entry.resolved_ip)
+                first, last = self._resolved.get(place, (entry.started_at, entry.started_at))
+                self._resolved[place] = (min(first, entry.started_at), max(last, entry.started_at))
 
     def take(self) -> tuple[RowTable, list[LeftOver], Resolved]:
         """The chunk's table, what is left over, and where endpoints resolved to; then begins a new chunk."""
@@ -133,3 +140,17 @@ class RowMaker:
             for entry in left
         ]
         return table, keys, resolved
+
+
+def _is_odd(attempted: Any, settled: Any) -> bool:
+    """Whether the scalar rule must judge this attempt, whatever its grants say."""
+    recorded_at = attempted.recorded_at
+    return not (
+        attempted.decided_at_size == attempted.seq
+        and recorded_at <= settled.started_at < attempted.send_before <= recorded_at + 1_000
+        and settled.account == attempted.account
+        and settled.subjects == attempted.subjects
+        and settled.developer == attempted.developer
+        and settled.by == "transport"
+        and attempted.replay is None
+    )

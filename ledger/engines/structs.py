@@ -27,7 +27,7 @@ def _field_type(hint: Any) -> Any:
         return struct_of(hint)
     if typing.get_origin(hint) is not typing.Annotated:
         return hint
-    base, note = typing.get_args(hint)
+    _, note = typing.get_args(hint)
     if isinstance(note, Bounds):
         return typing.Annotated[int, msgspec.Meta(ge=note.low, le=note.high)]
     if isinstance(note, Pattern):

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ledger import __version__
 from ledger.audit.verify import Verified
+from ledger.core.verdicts import RULE_SET_HASH
 from ledger.ingest.sources import FileSource
 from ledger.ports import Clock, LogSource
 from ledger.settings import Settings
@@ -53,10 +54,10 @@ class StandingClock:
 
 
 def digest_of(records: Path) -> str:
-    """What the ledgers made of the file ``records`` are named after: 16 hex digits of this version and its bytes."""
+    """What the ledgers made of the file ``records`` are named after: 16 hex digits of its bytes and this version."""
     with records.open("rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
-    return hashlib.sha256(f"{__version__}/{content}".encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{__version__}/{RULE_SET_HASH}/{content}".encode()).hexdigest()[:16]
 
 
 @contextmanager

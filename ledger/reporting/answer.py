@@ -58,16 +58,17 @@ class Answer:
 def answer_of(report: Mapping[str, Any]) -> Answer:
     """The answer that ``report``, the object of ``grantledger verify --json``, gives."""
     findings: Sequence[Mapping[str, Any]] = report["findings"]
-    key = f"key {report['key']}" if report.get("key") else f"the key of {report['origin']}"
-    state = f"as of tree size {number(report['tree_size'])} under {key}"
+    # Name and key id; the public key itself, which follows, is for machines.
+    key = "+".join(report["vkey"].split("+")[:2])
+    state = f"as of tree size {number(report['tree_size'])} under key {key}"
     broken = [finding["code"] for finding in findings if finding["severity"] == "I"]
     exposing = [finding for finding in findings if finding["severity"] == "X"]
     if broken:
         return _broken(broken, state)
     if exposing:
-        codes = [finding["code"] for finding in exposing if finding["delivery"] is not None]
+        codes = [finding["code"] for finding in exposing if "delivery" in finding]
         return _exposed(codes, len(exposing) - len(codes), sum(report["counts"].values()), state)
-    return _intact(report["counts"], len(findings), state)
+    return _intact(report["counts"], sum(report["codes"].values()), state)
 
 
 def _broken(codes: Sequence[str], state: str) -> Answer:

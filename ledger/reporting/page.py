@@ -15,7 +15,7 @@ from markupsafe import Markup, escape
 
 from ledger.reporting import words
 from ledger.reporting.codes_in_words import words_of
-from ledger.reporting.verdicts_in_words import EVIDENCE_WORDS, SEVERITY_WORDS, VERDICT_WORDS
+from ledger.reporting.verdicts_in_words import DISCLOSURE_WORDS, EVIDENCE_WORDS, SEVERITY_WORDS, VERDICT_WORDS
 
 
 def _finish(value: object) -> object:
@@ -56,6 +56,7 @@ def _make_environment() -> Environment:
         "share": words.share,
     }
     environment.globals |= {
+        "disclosure_words": DISCLOSURE_WORDS,
         "evidence_words": EVIDENCE_WORDS,
         "plural_of": words.plural_of,
         "severity_words": SEVERITY_WORDS,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ledger.core.timestamps import parse_instant
 from ledger.reporting import charts
 from ledger.reporting.charts import Bar
 from ledger.reporting.flow_chart import LINKS_MAX, Link, flows
@@ -40,7 +41,7 @@ FAULT_WORDS: Mapping[str, tuple[str, str]] = {
     "ip+path": ("a list of destinations, kept by the wrong name", _BY_PATH),
     "ip": ("a list of destinations, kept by network address alone", _BY_ADDRESS),
     "reused-connection": ("connections that were used again for somebody else", _CONNECTIONS),
-    "none": ("no fault", _NONE),
+    "none": ("none in this run", _NONE),
 }
 """Fault -> what it was, and how it worked, in words."""
 
@@ -84,7 +85,7 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
             "developers_chart": charts.bars(
                 "receivers", "Wrongly received, by developer", _receivers(report)
             ),
-            "earliest": min(report["collisions"], key=lambda collision: collision["since"], default=None),
+            "warning": _first_warning(report),
         },
     )
 
@@ -119,6 +120,23 @@ def _lede(report: Mapping[str, Any]) -> str:
             f"It could tell of the first one {duration(report['first']['seconds_to_finding'])} after it was sent."
         )
     return " ".join(sentences)
+
+
+def _first_warning(report: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The earliest collision that stood before the first wrong delivery, and where data went astray later; else None.
+
+    ``before_first_misdelivery_days`` counts until the first wrong delivery between the two endpoints themselves.
+    """
+    first_at = report["first"]["misdelivery_at"]
+    if first_at is None:
+        return None
+    before = [
+        row
+        for row in report["collisions"]
+        if (row["before_first_misdelivery_days"] or 0) > 0
+        and parse_instant(row["since"]) < parse_instant(first_at)
+    ]
+    return min(before, key=lambda row: parse_instant(row["since"]), default=None)
 
 
 def _links(report: Mapping[str, Any]) -> list[Link]:

@@ -43,3 +43,12 @@ EVIDENCE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Evidence -> how it is known who received a delivery."""
+
+DISCLOSURE_WORDS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "none": "nothing left the sender",
+        "possible": "sent, and possibly received",
+        "confirmed": "sent and received",
+    }
+)
+"""Disclosure of an attempt (ledger format, section 1.6) -> what became of the data."""

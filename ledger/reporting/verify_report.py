@@ -43,56 +43,50 @@ class Group(NamedTuple):
 def render_verify(report: Mapping[str, Any]) -> str:
     """The page of ``report``, the object that ``grantledger verify --json`` prints, with its findings in it.
 
-    ``rule_set`` is an id or has the members ``id`` and ``hash``; ``key``, where there is one, is the verifier key that
-    the checkpoint was checked with; a finding that no delivery belongs to has ``text``. ``faults``, where it is there,
-    has the number of faults by code, of which the findings may be fewer.
+    Findings that belong to no delivery have ``text``; of very many with one code the report lists only the first, but
+    ``codes`` counts them all.
     """
     findings: Sequence[Finding] = report["findings"]
     counts: dict[str, int] = {verdict: report["counts"].get(verdict, 0) for verdict in VERDICTS}
-    total = sum(counts.values())
     answer = answer_of(report)
-    shown = min(len(findings), FINDINGS_MAX)
-    rules = report["rule_set"]
+    signed = report["checkpoint_size"] or 0
     return render_page(
         "verify.html",
         {
             "report": report,
             "headline": answer.headline,
             "answer": answer,
-            "sections": _sections(report, shown),
+            "sections": _sections(report),
             "counts": counts,
-            "total": total,
+            "total": sum(counts.values()),
             "is_broken": any(finding["severity"] == "I" for finding in findings),
             "exposures": sum(finding["severity"] == "X" for finding in findings),
-            "rule_set_id": rules["id"] if isinstance(rules, Mapping) else rules,
-            "rule_set_hash": rules["hash"] if isinstance(rules, Mapping) else None,
-            "evidence": _evidence(report["evidence"]),
-            "verdict_chart": charts.bars("verdicts", "Deliveries by verdict", _verdict_bars(counts, total)),
+            "signed": signed,
+            "unsigned": max(0, report["tree_size"] - signed),
+            "evidence": listed([f"{name}: {number(count)}" for name, count in report["evidence"].items()]),
+            "verdict_chart": charts.bars("verdicts", "Deliveries by verdict", _verdict_bars(counts)),
             "codes": _in_table_order(report["codes"]),
             "codes_chart": charts.bars("codes", "Findings by main code", _code_bars(report["codes"])),
             "codes_left_out": max(0, len(report["codes"]) - CODE_BARS_MAX),
-            "faults": report.get("faults") or {},
             "groups": _group(findings),
-            "shown": shown,
+            "found": sum(report["codes"].values()),
+            "listed": len(findings),
+            "shown": min(len(findings), FINDINGS_MAX),
         },
     )
 
 
-def _sections(report: Mapping[str, Any], shown: int) -> list[tuple[str, str]]:
+def _sections(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     sections = [("proof", "What this proves"), ("counts", "The counts")]
     if report["developers"]:
         sections.append(("developers", "Who received what"))
-    sections.append(("findings", f"Findings ({number(shown)})" if shown else "Findings"))
+    found = sum(report["codes"].values())
+    sections.append(("findings", f"Findings ({number(found)})" if found else "Findings"))
     return [*sections, ("check", "Check this yourself"), ("glossary", "Glossary")]
 
 
-def _evidence(evidence: Any) -> str:
-    if isinstance(evidence, Mapping):
-        return listed([f"{name} for {number(count)}" for name, count in evidence.items()])
-    return str(evidence)
-
-
-def _verdict_bars(counts: Mapping[str, int], total: int) -> list[Bar]:
+def _verdict_bars(counts: Mapping[str, int]) -> list[Bar]:
+    total = sum(counts.values())
     return [
         Bar(
             VERDICT_WORDS[verdict][0],

@@ -51,7 +51,7 @@ class AttemptDraft:
     is_checked: bool = False
 
 
-_AnyDraft = TypeVar("_AnyDraft", Draft, AttemptDraft)
+_AnyDraft = TypeVar("_AnyDraft", bound=Draft | AttemptDraft)
 
 
 def checked(draft: _AnyDraft, codec: Codec) -> _AnyDraft:

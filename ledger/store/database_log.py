@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, TextClause, text
 
 from ledger.ports import Block
 from ledger.store.engine import begin_read, open_engine
@@ -55,8 +55,9 @@ class DatabaseLog:
 
     def checkpoint(self) -> bytes | None:
         """The published checkpoint, or None before the first seal."""
-        note: object = self._store().load_checkpoint()
-        return None if note is None else _as_bytes(note)
+        return self._value(
+            "reading the checkpoint", text("SELECT checkpoint FROM published_checkpoint WHERE id = 1")
+        )
 
     def read_block(self, first: int, count: int) -> Block:
         """The rows with ``first <= seq < first + count``, with the leaf hashes that stand beside them."""
@@ -66,8 +67,13 @@ class DatabaseLog:
 
     def read_tile(self, path: str) -> bytes | None:
         """A stored hash tile, or None where there is none."""
-        data: object = self._store().load_tile(path)
-        return None if data is None else _as_bytes(data)
+        query = text("SELECT data FROM tiles WHERE path = :path").bindparams(path=path)
+        return self._value(f"reading {path}", query)
+
+    def _value(self, doing: str, query: TextClause) -> bytes | None:
+        with begin_read(self._opened(), doing) as connection:
+            value = connection.execute(query).scalar()
+        return None if value is None else _as_bytes(value)
 
 
 def _as_bytes(value: object) -> bytes:

@@ -41,11 +41,11 @@ class RememberedCheckpoints:
         beside = path.with_name(f"{path.name}.{os.getpid()}")
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
-            with open(beside, "wb") as file:
+            with beside.open("wb") as file:
                 file.write(note)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, path)
+            beside.replace(path)
         except OSError as error:
             raise StoreError(
                 f"the checkpoint cannot be remembered in {self.directory}: {error.strerror}; "

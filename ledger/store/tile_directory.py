@@ -99,7 +99,7 @@ class TileDirectory:
 
     def _read(self, path: str) -> bytes | None:
         try:
-            with open(f"{self.directory}/{path}", "rb", buffering=0) as file:
+            with (self.directory / path).open("rb", buffering=0) as file:
                 return file.read()
         except FileNotFoundError:
             return None

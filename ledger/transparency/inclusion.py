@@ -1,5 +1,4 @@
-"""Proofs that an entry stands under the published checkpoint (ledger format, section 1.3; formats, section
-4.5).
+"""Proofs that an entry stands under the published checkpoint (ledger format, section 1.3; formats, section 4.5).
 
 A proof is made from the stored tiles and checked against the stored entry before anybody sees it, so what is
 handed out always holds.

@@ -102,9 +102,7 @@ class Ed25519Signer:
 
 
 def from_seed(name: str, seed: bytes) -> Ed25519Signer:
-    """The signer ``name`` whose private key is the 32-byte ``seed``; FormatError for another length or a bad
-    name.
-    """
+    """The signer ``name`` whose private key is the 32-byte ``seed``; FormatError for another length or a bad name."""
     if len(seed) != SEED_BYTES:
         raise FormatError(f"the seed of a key has {SEED_BYTES} bytes, not {len(seed)}")
     return Ed25519Signer(name, Ed25519PrivateKey.from_private_bytes(seed))
@@ -116,9 +114,7 @@ def generate(name: str, randomness: Randomness) -> Ed25519Signer:
 
 
 def signer_from_skey(text: str) -> Ed25519Signer:
-    """The signer that ``text`` writes as ``PRIVATE+KEY+...``; FormatError (which does not repeat it) for
-    other text.
-    """
+    """The signer that ``text`` writes as ``PRIVATE+KEY+...``; FormatError (which does not repeat it) for other text."""
     name, _, rest = text.removeprefix(_SKEY_PREFIX).partition("+")
     try:
         typed_seed = decode_base64(rest.partition("+")[2])
@@ -131,7 +127,5 @@ def signer_from_skey(text: str) -> Ed25519Signer:
 
 
 def verifier_from_vkey(text: str) -> Ed25519Verifier:
-    """The verifier that ``text`` writes as a vkey; FormatError when it is none, or one of another signature
-    type.
-    """
+    """The verifier that ``text`` writes as a vkey; FormatError when it is none, or one of another signature type."""
     return Ed25519Verifier(parse_vkey(text))

@@ -31,7 +31,5 @@ def load_log_key(path: Path) -> Ed25519Signer:
 
 
 def create_log_key(path: Path, signer: Ed25519Signer) -> None:
-    """Write ``signer`` durably to the new file ``path`` (mode 0600); raises SettingsError when there is one
-    already.
-    """
+    """Write ``signer`` durably to the new file ``path`` (mode 0600); raises SettingsError when there is one already."""
     create_private_file(path, f"{signer.skey()}\n".encode(), _NAME)

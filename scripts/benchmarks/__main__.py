@@ -63,12 +63,10 @@ def bench_callers(options: argparse.Namespace, scratch: Path) -> Row:
 
 def bench_import(options: argparse.Namespace, scratch: Path) -> Row:
     """``grantledger import`` and ``grantledger seal`` of a file of records, end to end, in this process."""
-    sys.path.insert(0, str(Path(__file__).parents[2] / "tests"))
-    from support.records import make_lines
-
     from ledger.ingest.sources import open_source
     from ledger.settings import load_settings
     from ledger.wiring import create_ledger, open_ledger
+    from tests.support.records import make_lines
 
     file = scratch / "records.jsonl"
     file.write_bytes(make_lines(1, options.entries))
@@ -95,7 +93,7 @@ def bench_seal(options: argparse.Namespace, scratch: Path) -> Row:
     with bench_log(scratch, workload.clock) as log:
         done = append_cast(log, workload)
         for batch in workload.batches(options.entries - done, BATCH):
-            done += append_all(log, [list(batch)])
+            done += append_all(log, [batch])
         with measured() as result:
             log.sealer.seal()
     return row("seal, entries new to the index", done, result)
@@ -121,7 +119,7 @@ def bench_verify(options: argparse.Namespace, scratch: Path) -> Row:
     phases: dict[str, float] = {}
     started = time.perf_counter()
 
-    def follow(phase: str, done: int, total: int) -> None:
+    def follow(phase: str, _done: int, _total: int) -> None:
         phases[phase] = round(time.perf_counter() - started, 1)
 
     request = Request(source, verifier_from_vkey(vkey), vkey, with_index=options.index)

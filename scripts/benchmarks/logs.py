@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +14,9 @@ from pathlib import Path
 from benchmarks.workload import Workload
 from ledger.engines.codec import MsgspecCodec
 from ledger.ports import Clock
-from ledger.sequencer.draft import AttemptDraft, Draft, Rejection, checked
+from ledger.sequencer.draft import Decision, Rejection, checked
 from ledger.sequencer.seal import Sealer
-from ledger.sequencer.sequencer import Sequencer
+from ledger.sequencer.sequencer import Items, Sequencer
 from ledger.store.engine import open_engine
 from ledger.store.entries import SqlEntryStore
 from ledger.store.migrate import upgrade
@@ -62,27 +64,27 @@ def bench_log(directory: Path, clock: Clock) -> Iterator[BenchLog]:
         store.close()
 
 
-def append_all(log: BenchLog, batches: list[list[object]]) -> int:
+def append_all(log: BenchLog, batches: Iterable[Items]) -> int:
     """Append prepared batches in order, some ahead; returns how many entries are durable. All must go in."""
     done = 0
-    waiting: list[object] = []
+    waiting: deque[Future[list[Decision]]] = deque()
     for batch in batches:
-        waiting.append(log.sequencer.submit(batch))  # type: ignore[arg-type]
+        waiting.append(log.sequencer.submit(batch))
         if len(waiting) >= AHEAD:
-            done += _take(waiting.pop(0))
+            done += _take(waiting.popleft())
     while waiting:
-        done += _take(waiting.pop(0))
+        done += _take(waiting.popleft())
     return done
 
 
-def _take(future: object) -> int:
-    outcomes = future.result()  # type: ignore[attr-defined]
+def _take(future: Future[list[Decision]]) -> int:
+    outcomes = future.result()
     rejected = [outcome for outcome in outcomes if isinstance(outcome, Rejection)]
     assert not rejected, f"the workload is sound: {rejected[0]}"
     return len(outcomes)
 
 
-def prepare(batches: Iterator[list[Draft | AttemptDraft]]) -> list[list[object]]:
+def prepare(batches: Iterable[Items]) -> list[Items]:
     """The batches with their drafts checked, as importing does before it hands them over."""
     codec = MsgspecCodec()
     return [[checked(draft, codec) for draft in batch] for batch in batches]
@@ -91,8 +93,7 @@ def prepare(batches: Iterator[list[Draft | AttemptDraft]]) -> list[list[object]]
 def append_cast(log: BenchLog, workload: Workload) -> int:
     """Append the workload's opening and parties."""
     cast = list(workload.cast(ORIGIN, log.signer.vkey()))
-    batches: list[list[object]] = [list(cast[at : at + BATCH]) for at in range(0, len(cast), BATCH)]
-    return append_all(log, batches)
+    return append_all(log, [cast[at : at + BATCH] for at in range(0, len(cast), BATCH)])
 
 
 def build_published(
@@ -107,7 +108,7 @@ def build_published(
             target = entries * number // seals
             # One by one: the clock has to stand where the batch was made when it is judged.
             for batch in workload.batches(target - done, BATCH):
-                done += append_all(log, [list(batch)])
+                done += append_all(log, [batch])
                 on_progress(done)
             log.sealer.seal()
             publish(log.store, directory / "public", log.signer.vkey())

@@ -63,7 +63,7 @@ def test_names_without_a_place_to_break_make_no_page_wider() -> None:
     findings = [
         report_samples.finding("NO_GRANT", "X", delivery=long, actual={"developer": long, "app": long})
     ]
-    verified = report_samples.verify_report(findings, origin=long, key=long)
+    verified = report_samples.verify_report(findings, origin=long, vkey=long, notes=[long])
     for html in (render_reenactment(report), render_verify(verified)):
         assert _widths(html) == {width: width for width in WIDTHS_PX}
 

@@ -1,5 +1,4 @@
-"""Vectors that others published: transparency-dev/merkle, C2SP signed-note and tlog-cosignature,
-golang.org/x/mod.
+"""Vectors that others published: transparency-dev/merkle, C2SP signed-note and tlog-cosignature, golang.org/x/mod.
 
 Sources: ``testonly/constants.go`` of transparency-dev/merkle (Apache-2.0); the examples of C2SP's
 signed-note; ``sumdb/note`` of golang.org/x/mod (BSD-3-Clause). The five entries ``{"n":0}`` to ``{"n":4}``

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import signal
 import sqlite3
@@ -161,6 +162,15 @@ def test_strict_reads_standard_input_twice_and_leaves_no_copy(place: Workplace) 
     )
     assert (done.status, "standard input:6: " in done.err) == (3, True)
     assert list(place.directory.glob("grantledger-*")) == []
+
+
+def test_strict_reads_a_named_pipe_twice(place: Workplace) -> None:
+    pipe = place.directory / "pipe"
+    os.mkfifo(pipe)
+    importing = place.start("import", "pipe", "--strict", "--json")
+    pipe.write_bytes(lines_of(RECORDS))
+    out, error = importing.communicate(timeout=60)
+    assert (importing.returncode, json.loads(out)["created"]) == (0, len(RECORDS)), error
 
 
 def test_no_file_is_imported_when_one_is_missing(place: Workplace) -> None:

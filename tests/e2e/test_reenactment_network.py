@@ -1,6 +1,4 @@
-"""The fault of 2018 over real TLS: whole reenactments in every mode, judged by whose key ended each
-connection.
-"""
+"""The fault of 2018 over real TLS: whole reenactments in every mode, judged by whose key ended each connection."""
 
 from __future__ import annotations
 

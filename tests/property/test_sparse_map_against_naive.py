@@ -190,11 +190,11 @@ def test_no_bit_of_a_proof_can_be_turned(names: set[str], name: str) -> None:
             others = (*proof.siblings[:level], flipped(sibling, bit), *proof.siblings[level + 1 :])
             forged.append((MapProof(proof.present, others, proof.leaf), row, root))
         if proof.leaf is not None:
-            for leaf in (
+            leaves = (
                 MapLeaf(flipped(proof.leaf.position, bit), proof.leaf.value),
                 MapLeaf(proof.leaf.position, flipped(proof.leaf.value, bit)),
-            ):
-                forged.append((MapProof(proof.present, proof.siblings, leaf), row, root))
+            )
+            forged += [(MapProof(proof.present, proof.siblings, leaf), row, root) for leaf in leaves]
         if row is not None:
             turned = KeyRow(row.count, row.last_seq, flipped(row.key_root, bit))
             forged.append((proof, turned, root))

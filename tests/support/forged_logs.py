@@ -49,7 +49,7 @@ def open_log() -> Log:
 
 def add_seal(log: Log, **lies: Any) -> Any:
     """Append ``index.sealed`` over everything before it."""
-    members = {"map_size": log.size, "map_root": REAL_ROOT, "map_fn": 1} | lies
+    members: Members = {"map_size": log.size, "map_root": REAL_ROOT, "map_fn": 1} | lies
     return log.add("index.sealed", log.recorded_at, via="system", forced=True, **members)
 
 

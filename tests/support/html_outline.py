@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 VOID = frozenset({"meta", "link", "br", "wbr", "img", "input", "hr"})
+_WITHIN_A_LINE = frozenset({"a", "b", "bdi", "code", "em", "span", "strong", "wbr"})
+"""What does not part the words before it from those after it."""
 
 
 @dataclass
@@ -38,6 +40,7 @@ class _Builder(HTMLParser):
         self.open = [self.root]
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._part(tag)
         element = Element(tag, {name: value or "" for name, value in attrs})
         self.open[-1].children.append(element)
         if tag not in VOID:
@@ -46,6 +49,11 @@ class _Builder(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         assert self.open[-1].name == tag, f"</{tag}> closes <{self.open[-1].name}>"
         self.open.pop()
+        self._part(tag)
+
+    def _part(self, tag: str) -> None:
+        if tag not in _WITHIN_A_LINE:
+            self.handle_data(" ")
 
     def handle_data(self, data: str) -> None:
         for element in self.open:

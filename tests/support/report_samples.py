@@ -189,6 +189,9 @@ def finding(code: str, severity: str, index: int = 0, **members: Any) -> dict[st
         },
         "actual": {"developer": "dev-09", "app": "app-09", "environment": "production", "endpoint": "ep-09"},
         "nearest": [],
+        "disclosure": "confirmed",
+        "exposure": "definite" if severity == "X" else None,
+        "event_type": "direct_message_events",
         "account": f"a_{index:032x}",
         "started_at": 1_499_159_564_120 + index * 60_000,
         "entries": [400 + index],
@@ -197,22 +200,7 @@ def finding(code: str, severity: str, index: int = 0, **members: Any) -> dict[st
 
 def ledger_finding(code: str, severity: str, text: str, entries: list[int]) -> dict[str, Any]:
     """A finding about the ledger itself or about two endpoints."""
-    return {
-        "delivery": None,
-        "attempt": None,
-        "code": code,
-        "codes": [code],
-        "severity": severity,
-        "verdict": None,
-        "evidence": None,
-        "expected": None,
-        "actual": None,
-        "nearest": [],
-        "account": None,
-        "started_at": None,
-        "entries": entries,
-        "text": text,
-    }
+    return {"code": code, "codes": [code], "severity": severity, "entries": entries, "text": text}
 
 
 def verify_report(findings: list[dict[str, Any]] | None = None, **members: Any) -> dict[str, Any]:
@@ -240,10 +228,12 @@ def verify_report(findings: list[dict[str, Any]] | None = None, **members: Any) 
         "tree_size": 2_981,
         "root": ROOT,
         "origin": "ledger.example/log",
-        "key": "ledger.example/log+8a1f20c4",
-        "rule_set": {"id": "rules-1", "hash": "51ab" * 16},
+        "vkey": f"ledger.example/log+8a1f20c4+{'AbCd' * 11}",
+        "checkpoint_size": 2_981,
+        "rule_set": "rules-1",
+        "rule_set_hash": "51ab" * 16,
         "engine": "duckdb",
-        "evidence": "observed",
+        "evidence": {"observed": 1_203, "intended": 1},
         "counts": {
             "AUTHORIZED": 1_200,
             "VOIDED_LATER": 0,
@@ -255,6 +245,9 @@ def verify_report(findings: list[dict[str, Any]] | None = None, **members: Any) 
         "accounts_affected": {"definite": 3, "possible": 1},
         "subjects_affected": {"definite": 5, "possible": 2},
         "developers": [{"developer": "dev-09", "deliveries": 2, "accounts": 2, "subjects": 4}],
+        "unsettled": 1,
+        "notes": ["2 tags have no row in the vault: their identity was not checked"],
+        "exit_status": 1,
         "findings": findings,
     } | members
 
@@ -267,6 +260,9 @@ def clean_report() -> dict[str, Any]:
         accounts_affected={"definite": 0, "possible": 0},
         subjects_affected={"definite": 0, "possible": 0},
         developers=[],
+        unsettled=0,
+        notes=[],
+        exit_status=0,
     )
 
 
@@ -277,4 +273,4 @@ def broken_report() -> dict[str, Any]:
         ledger_finding("ROOT_MISMATCH", "I", "the entries give " + "b7" * 32, []),
         finding("WRONG_DEVELOPER", "X", 1),
     ]
-    return verify_report(findings, faults={"CHAIN_BROKEN": 1, "ROOT_MISMATCH": 1})
+    return verify_report(findings, exit_status=2)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, INTEGER_MAX, TAG_REGEX
@@ -111,7 +112,7 @@ def check_sorted_set(rule: SortedSet, check_item: Check) -> Check:
             reason = check_item(item)
             if reason:
                 return f"has an item that {reason}"
-        if any(left >= right for left, right in zip(value, value[1:], strict=False)):
+        if any(left >= right for left, right in pairwise(value)):
             return "is not sorted without doubles"
         return None
 

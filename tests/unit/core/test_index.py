@@ -23,7 +23,8 @@ OTHER = "a_" + "2" * 32
 
 
 def test_the_index_function_is_version_one() -> None:
-    assert MAP_FN == 1 and type(MAP_FN) is int
+    assert MAP_FN == 1
+    assert type(MAP_FN) is int
 
 
 def test_every_developer_member_gives_a_developer_and_a_pair_key() -> None:
@@ -85,7 +86,8 @@ def test_keys_are_in_byte_order_and_not_in_dictionary_order() -> None:
 
 def test_a_key_leaf_is_the_big_endian_seq_and_the_leaf_hash() -> None:
     leaf = encode_key_leaf(0x0102030405060708, b"\xaa" * 32)
-    assert leaf == bytes(range(1, 9)) + b"\xaa" * 32 and len(leaf) == KEY_LEAF_BYTES
+    assert leaf == bytes(range(1, 9)) + b"\xaa" * 32
+    assert len(leaf) == KEY_LEAF_BYTES
 
 
 def test_a_key_leaf_is_hashed_as_in_rfc_6962() -> None:

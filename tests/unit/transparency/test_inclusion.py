@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -61,14 +60,14 @@ def test_without_a_checkpoint_nothing_has_a_proof(ledger: Ledger) -> None:
 def test_bytes_that_do_not_fit_their_row_are_not_proven(ledger: Ledger) -> None:
     row = next(ledger.store.fetch_range(3, 4))
     with pytest.raises(ForkError):
-        ledger.prove_entry(replace(row, data=row.data.replace(b"d2", b"d9")))
+        ledger.prove_entry(row._replace(data=row.data.replace(b"d2", b"d9")))
 
 
 def test_a_row_that_was_changed_with_its_hash_is_not_proven(ledger: Ledger) -> None:
     row = next(ledger.store.fetch_range(3, 4))
     other = row.data.replace(b"d2", b"d9")
     with pytest.raises(ProofError):
-        ledger.prove_entry(replace(row, data=other, leaf_hash=leaf_hash(other)))
+        ledger.prove_entry(row._replace(data=other, leaf_hash=leaf_hash(other)))
 
 
 def test_a_checkpoint_under_another_key_is_not_the_logs(ledger: Ledger, tmp_path: Path) -> None:

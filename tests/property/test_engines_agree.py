@@ -1,0 +1,366 @@
+"""DuckDB against the scalar rule over random histories, and every quick way against the slow one it stands for.
+
+Times are few, so that most instants are ties; names are few, so that everything meets everything.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ledger.core import canonical
+from ledger.core.entries import KINDS, Entry, decode_entry, encode_entry
+from ledger.core.entries.members import HASH_REGEX, UID_REGEX, Pattern
+from ledger.core.index import index_keys
+from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, TAG_REGEX
+from ledger.engines import pool
+from ledger.engines.codec import MsgspecCodec
+from ledger.engines.duck import DuckEngine
+from ledger.engines.keys import KeyInterner
+from ledger.engines.patterns import column_check
+from ledger.engines.scalar import ScalarEngine
+from ledger.errors import FormatError, RejectedError
+from tests.property.test_rule_properties import STEPS, TIMES
+from tests.support.builders import DM, LIKE, POST, Log, seen, tag
+from tests.support.forged_logs import (
+    Members,
+    MemoryLog,
+    add_seal,
+    encode_log,
+    members_of,
+    open_log,
+    pad,
+    report_bytes,
+    verify_source,
+)
+
+ENDPOINTS = ("wh-a", "wh-b", "wh-c")
+HOSTS = ("shared.example", "c.example", "nobody.example")
+OBSERVED = st.none() | st.one_of(
+    st.sampled_from(HOSTS).map(seen),
+    st.just({"host": "c.example", "sni": "shared.example", "path": "/hook"}),
+    st.just({"peer_ip": "203.0.113.7"}),
+)
+SENT = {
+    "delivery": st.integers(0, 3).map(lambda number: f"d-{number}"),
+    "attempt": st.integers(1, 2),
+    "account": st.sampled_from(("ann", "bob")),
+    "endpoint": st.sampled_from(ENDPOINTS),
+    "event_type": st.sampled_from((POST, POST, DM, LIKE, "poll_events")),
+    "event": st.integers(0, 2),
+    "observed": OBSERVED,
+    "disclosure": st.sampled_from(("confirmed", "confirmed", "possible", "none")),
+}
+IMPORTS = st.fixed_dictionaries(
+    SENT
+    | {
+        "via": st.sampled_from(("file", "file", "api")),
+        "app": st.none() | st.sampled_from(("app-a", "app-b")),
+        "resolved_ip": st.none() | st.just("203.0.113.7"),
+    }
+)
+ATTEMPTS = st.fixed_dictionaries(
+    SENT
+    | {
+        "developer": st.sampled_from(("dev-a", "dev-b")),
+        "app": st.sampled_from(("app-a", "app-b")),
+        "delay": st.sampled_from((0, 0, 1, 1_000)),
+        "by": st.sampled_from(("transport", "transport", "rescuer")),
+        "split": st.booleans(),
+        "settlements": st.sampled_from((0, 1, 1, 1, 2)),
+        "decided_at_size": st.none() | st.integers(0, 10),
+    }
+)
+DELIVERIES = st.lists(st.tuples(TIMES, IMPORTS | ATTEMPTS), max_size=10)
+LATENESS = st.lists(st.sampled_from((0, 0, 3, 6_000)), min_size=14, max_size=14)
+MIXES = st.randoms(use_true_random=False)
+
+
+def build(
+    steps: list[tuple[int, tuple[str, dict[str, Any]]]],
+    deliveries: list[tuple[int, dict[str, Any]]],
+    lateness: list[int],
+    mix: Any,
+) -> list[Members]:
+    """A log of all of them in some order, without the events that a ledger refuses."""
+    log = open_log()
+    for letter in "abc":
+        log.app(f"app-{letter}", f"dev-{letter}")
+        host = "c" if letter == "c" else "shared"
+        log.endpoint(f"wh-{letter}", f"app-{letter}", f"https://{host}.example/hook")
+        log.add("endpoint.verified", 1, endpoint=f"wh-{letter}")
+    log.issue("g-0", at=0, scopes=["all"])
+    acts: list[tuple[str, Any]] = [("step", step) for step in zip(steps, lateness, strict=False)]
+    acts += [("delivery", delivery) for delivery in deliveries]
+    mix.shuffle(acts)
+    events: dict[int, str] = {}
+    for what, act in acts:
+        with suppress(RejectedError):
+            if what == "step":
+                (at, (kind, members)), late = act
+                via = "api" if late else "file"
+                log.add(kind, at, via=via, recorded_at=at + late if late else None, **members)
+            else:
+                started_at, sent = act
+                deliver(log, started_at, sent, events)
+    if mix.random() < 0.5:
+        log.add("developer.registered", log.recorded_at + 70_000, developer="dev-z")
+    add_seal(log)
+    return [each | ({"event": events[each["seq"]]} if "event" in each else {}) for each in members_of(log)]
+
+
+def deliver(log: Log, at: int, sent: dict[str, Any], events: dict[int, str]) -> None:
+    stated = {name: value for name, value in sent.items() if name != "event"}
+    event = "e_" + tag(f"event {sent['event']}")[2:]
+    if "delay" not in sent:
+        events[log.size] = event
+        log.imported(stated.pop("delivery"), at=at, **stated)
+        return
+    ended = {name: stated.pop(name) for name in ("observed", "disclosure", "by")}
+    delay, split, settlements = (stated.pop(name) for name in ("delay", "split", "settlements"))
+    events[log.size] = event
+    attempted = log.attempt(stated.pop("delivery"), at=max(at, log.recorded_at), **stated)
+    if split:
+        pad(log, 256)
+    for number in range(settlements):
+        log.settle(
+            attempted, attempted.recorded_at + delay, **(ended if number == 0 else ended | {"by": "rescuer"})
+        )
+
+
+def reports_of(entries: list[bytes]) -> tuple[bytes, bytes]:
+    """What both engines report, DuckDB in chunks as small as can be."""
+    with patch.object(pool, "CHUNK_ENTRIES", 256):
+        made = [
+            report_bytes(verify_source(MemoryLog(entries), engine, with_index=False).report)
+            for engine in (ScalarEngine(), DuckEngine(1))
+        ]
+    return made[0], made[1]
+
+
+@settings(max_examples=40)
+@given(STEPS, DELIVERIES, LATENESS, MIXES)
+def test_duckdb_judges_every_random_history_as_the_scalar_rule_does(
+    steps: Any, deliveries: Any, lateness: Any, mix: Any
+) -> None:
+    scalar, duckdb = reports_of(encode_log(build(steps, deliveries, lateness, mix)))
+    assert duckdb == scalar
+
+
+FORGED = st.lists(
+    st.tuples(
+        st.integers(0, 40),
+        st.sampled_from(
+            (
+                "seq",
+                "uid",
+                "kind",
+                "recorded_at",
+                "at",
+                "account",
+                "delivery",
+                "attempt",
+                "event",
+                "grant",
+                "endpoint",
+                "developer",
+                "app",
+                "url",
+                "scopes",
+                "subjects",
+                "received_by",
+                "observed",
+                "started_at",
+                "decided_at_size",
+                "send_before",
+                "map_size",
+                "via",
+                "processor",
+                "until",
+                "expires_at",
+                "previous_developer",
+                "replay",
+                "by",
+                "disclosure",
+            )
+        ),
+        st.integers(0, 40),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@settings(max_examples=40)
+@given(STEPS, DELIVERIES, LATENESS, MIXES, FORGED)
+def test_engines_agree_and_survive_whatever_members_are_forged(
+    steps: Any, deliveries: Any, lateness: Any, mix: Any, forged: Any
+) -> None:
+    members = build(steps, deliveries, lateness, mix)
+    for place, name, source in forged:
+        values = [each[name] for each in members if name in each]
+        if values:
+            members[place % len(members)][name] = values[source % len(values)]
+    scalar, duckdb = reports_of(encode_log(members))
+    assert duckdb == scalar
+
+
+# --- The codec.
+
+
+IDS = st.sampled_from(["x", "a.b-c_D", "0" * 64, "0" * 65, "", "x y", "x\n", "ü", 'x"', "x\\", "x/y", "x:y"])
+TAGS = st.sampled_from(
+    [tag("ann"), tag("bob"), tag("ann").upper(), "a_" + "0" * 31, "a_" + "0" * 33, "e_" + "0" * 32]
+)
+ODD = st.one_of(
+    IDS,
+    TAGS,
+    st.integers(-1, 3),
+    st.sampled_from(
+        [2**53 - 1, 2**53, -(2**53), True, False, None, 1.0, 1e300, [], {}, "0" * 64, "f" * 64, "F" * 64]
+    ),
+    st.lists(TAGS, max_size=3),
+    st.dictionaries(st.sampled_from(["host", "port", "developer", "zzz"]), IDS | st.integers(), max_size=3),
+    st.recursive(st.none() | st.integers(), lambda inner: st.lists(inner, max_size=2), max_leaves=5),
+)
+GOOD: dict[str, Any] = {
+    "v": 1, "seq": 5, "prev": "0" * 64, "uid": "x/1", "recorded_at": 7, "at": 6, "actor": "test:x", "via": "file",
+    "delivery": "d-1", "attempt": 1, "event": "e_" + "0" * 32, "event_type": "posts", "private": False,
+    "channel": "push", "account": tag("ann"), "subjects": sorted([tag("bob"), tag("cat")]), "developer": "dev-a",
+    "app": "app-a", "environment": "prod", "endpoint": "wh-a", "grant": "g", "grant_version": 1,
+    "decided_at_size": 5, "send_before": 8, "payload": "0" * 64, "body_bytes": 256, "by": "transport",
+    "started_at": 7, "disclosure": "confirmed", "reason": "r", "replay": "r", "from_at": 1, "to_at": 2,
+    "scopes": ["likes", "posts"], "subscription": "s", "processor": "dev-b", "url": "https://a.example/",
+    "identity": "1" * 64, "origin": "o", "vkey": "v", "previous_vkey": "w", "rule_set": "rules-1", "map_fn": 1,
+    "map_size": 3, "map_root": "2" * 64, "evidence": {"method": "click"}, "observed": {"host": "h", "port": 443},
+    "received_by": {"developer": "dev-a", "app": "app-a", "environment": "prod", "endpoint": "wh-a"},
+    "status": 200, "expires_at": 9, "addresses": ["192.0.2.1"], "latency_ms": 3, "spki_sha256": "3" * 64,
+}  # fmt: skip
+
+
+@st.composite
+def entry_members(draw: st.DrawFn) -> dict[str, Any]:
+    """Members of some kind, good but for a few of them."""
+    kind = draw(st.sampled_from([*sorted(KINDS), "grant.blessed", "x", "", "weather.noted"]))
+    names = {"kind"} | set(getattr(KINDS.get(kind, Entry), "__dataclass_fields__", ()))
+    members = {name: GOOD[name] for name in sorted(names) if name in GOOD} | {"kind": kind}
+    for name in draw(st.lists(st.sampled_from([*sorted(members), "mood", "zz top", "ü", "a"]), max_size=2)):
+        if draw(st.booleans()):
+            members[name] = draw(ODD)
+        else:
+            members.pop(name, None)
+    return members
+
+
+def outcome(function: Any, argument: Any) -> Any:
+    """What ``function`` gives, or that it refuses."""
+    try:
+        return function(argument)
+    except FormatError:
+        return "refused"
+
+
+CODEC = MsgspecCodec()
+
+
+@settings(max_examples=600)
+@given(entry_members())
+def test_the_quick_codec_encodes_what_the_core_encodes_and_refuses_the_rest(members: Any) -> None:
+    assert outcome(CODEC.encode, members) == outcome(encode_entry, members)
+
+
+def plain(entry: Any) -> dict[str, Any]:
+    """The members of an entry of either sort, structs and dataclasses made equal."""
+    names = getattr(entry, "__struct_fields__", None) or entry.__dataclass_fields__
+    values = {name: getattr(entry, name) for name in names} | {"kind": entry.kind}
+    return {name: plain_nested(value) for name, value in values.items() if value is not None}
+
+
+def plain_nested(value: Any) -> Any:
+    names = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", None)
+    return {name: getattr(value, name) for name in names} if names else value
+
+
+MANGLES = st.lists(
+    st.tuples(
+        st.integers(0, 2_000),
+        st.sampled_from([b"", b" ", b"\n", b"\\u0061", b"0", b".0", b"e1", b"-", b'"', b",", b"}", b"{", b"\xc3\xbc",
+                         b"\x7f", b"\x00", b"null", b"true", b"a", b"A"]),
+        st.booleans(),
+    ),
+    max_size=2,
+)  # fmt: skip
+
+
+@settings(max_examples=600)
+@given(entry_members(), MANGLES)
+def test_the_quick_codec_decodes_mangled_bytes_exactly_where_the_core_does(
+    members: Any, mangles: Any
+) -> None:
+    try:
+        data = canonical.encode(members)
+    except FormatError:
+        data = canonical.encode(GOOD | {"kind": "delivery.imported"})
+    for place, piece, is_inserted in mangles:
+        place %= len(data) + 1
+        data = data[:place] + piece + data[place + (0 if is_inserted else max(1, len(piece))) :]
+    quick, slow = outcome(CODEC.decode, data), outcome(decode_entry, data)
+    if slow == "refused":
+        assert quick == "refused"
+    else:
+        assert plain(quick) == plain(slow.entry)
+
+
+@settings(max_examples=300)
+@given(entry_members())
+@example(GOOD | {"kind": "delivery.settled", "received_by": GOOD["received_by"] | {"developer": "dev-z"}})
+@example(GOOD | {"kind": "grant.amended", "previous_developer": "dev-a"})
+@example(GOOD | {"kind": "processor.declared", "processor": "dev-a"})
+def test_the_quick_index_keys_are_the_keys_of_the_core(members: Any) -> None:
+    kind = members.get("kind")
+    listed = set(getattr(KINDS.get(kind if isinstance(kind, str) else ""), "__dataclass_fields__", ()))
+    stated = {name: value for name, value in members.items() if name in listed}
+    try:
+        entry = CODEC.decode(encode_entry(stated))
+    except FormatError:
+        return
+    if not hasattr(entry, "__struct_fields__"):
+        return
+    interner = KeyInterner(0)
+    ids = interner.ids_of(entry)
+    names = dict(interner.take_fresh())
+    assert sorted(names[number] for number in ids) == index_keys(stated)
+
+
+# --- Columns.
+
+
+REGEXES = (ID_REGEX, UID_REGEX, TAG_REGEX, EVENT_TAG_REGEX, HASH_REGEX)
+RIGHT = ("x", "0" * 64, "f" * 64, "a_" + "0" * 32, "e_" + "b" * 32, "a/b:c", "-._", "z" * 320)
+WRONG = (
+    "", "\n", "x\n", "\nx", "x\ny", "0" * 63, "0" * 65, "F" * 64, "a_" + "0" * 31, "a_" + "0" * 33, "b_" + "0" * 32,
+    "_a" + "0" * 32, "a_" + "0" * 31 + "_", "a_" + "0" * 31 + "g", "a_" + "0" * 31 + "\n", "0" * 32 + "a_", "é",
+    "\u0660" * 64, "x" * 321, "x y", 'x"', "a_" + "0" * 31 + "\u0660", "0" * 31 + "\n" + "a_" + "0" * 32, "?" * 64,
+    "a?" + "0" * 32, "\ud800", "\uff10" * 64, "0" * 63 + "\n",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("regex", REGEXES)
+@given(values=st.lists(st.sampled_from(RIGHT + WRONG) | st.text(max_size=70), min_size=1, max_size=6))
+def test_a_column_passes_exactly_when_each_of_its_values_matches(regex: str, values: list[str]) -> None:
+    match = re.compile(regex, re.ASCII).fullmatch
+    assert column_check(Pattern(regex, ""))(values) == all(match(value) for value in values)
+
+
+@pytest.mark.parametrize("regex", REGEXES)
+def test_no_pair_of_values_passes_together_that_does_not_pass_alone(regex: str) -> None:
+    check, match = column_check(Pattern(regex, "")), re.compile(regex, re.ASCII).fullmatch
+    for left in RIGHT + WRONG:
+        for right in RIGHT + WRONG:
+            assert check([left, right]) == bool(match(left) and match(right)), (left, right)
