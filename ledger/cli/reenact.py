@@ -148,7 +148,7 @@ def _exposure(exposure: dict[str, Any]) -> str:
         line("definite", exposure["share_definite"]),
         line("possible", exposure["share_possible"]),
     )
-    return f"definite: {definite}\npossible, had nobody observed the destinations: {possible} more"
+    return f"definite: {definite}\npossible besides, had nobody observed the destinations: {possible}"
 
 
 def _first(first: dict[str, Any]) -> str:

@@ -97,7 +97,7 @@ class Steps(Generic[ValueType]):
 
     def spans(self) -> list[tuple[int, int, ValueType]]:
         """``(from_ms, to_ms, value)`` of every step, half-open; the last one ends at :data:`OPEN_END_MS`."""
-        ends = (*self.times_ms[1:], OPEN_END_MS)
+        ends = (*self.times_ms[1:], OPEN_END_MS)[: len(self.times_ms)]
         return [
             (start, end, value)
             for start, end, value in zip(self.times_ms, ends, self.values, strict=True)

@@ -715,3 +715,19 @@ def _destinations_that_are_none() -> tuple[list[bytes], Codes]:
         "d-2", at=150, endpoint="wh-x", observed={"host": "a.example"}, forced=True, developer="dev-x"
     )
     return end(log, {"ENDPOINT_UNKNOWN": 2, "ENTRY_MALFORMED": 1})
+
+
+@scenario
+def _events_of_parties_that_were_never_registered_forced_in() -> tuple[list[bytes], Codes]:
+    log = begin()
+    log.issue()
+    party: dict[str, Any] = {"app": "app-x", "developer": "dev-x", "forced": True}
+    log.add("endpoint.verified", 120, endpoint="wh-x", addresses=["203.0.113.7"], **party)
+    log.add("endpoint.transferred", 121, endpoint="wh-y", **party)
+    log.add("endpoint.retired", 122, endpoint="wh-z", **party)
+    log.add("app.transferred", 123, **party)
+    log.add("app.suspended", 124, **party)
+    for letter in "xyz":
+        log.imported(f"d-{letter}", at=150, endpoint=f"wh-{letter}", resolved_ip="203.0.113.7")
+    log.settle(log.attempt("d-1", at=160, endpoint="wh-x"), observed=seen())
+    return end(log, {"ENDPOINT_UNKNOWN": 3, "ENTRY_MALFORMED": 5, "DESTINATION_MISMATCH": 1})

@@ -144,7 +144,7 @@ def reports_of(entries: list[bytes]) -> tuple[bytes, bytes]:
     return made[0], made[1]
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(STEPS, DELIVERIES, LATENESS, MIXES)
 def test_duckdb_judges_every_random_history_as_the_scalar_rule_does(
     steps: Any, deliveries: Any, lateness: Any, mix: Any
@@ -197,7 +197,7 @@ FORGED = st.lists(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=30)
 @given(STEPS, DELIVERIES, LATENESS, MIXES, FORGED)
 def test_engines_agree_and_survive_whatever_members_are_forged(
     steps: Any, deliveries: Any, lateness: Any, mix: Any, forged: Any

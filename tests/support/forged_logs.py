@@ -85,7 +85,7 @@ def encode_log(log: Log | Sequence[Members | bytes], **signed: Any) -> list[byte
         else:
             prev = merkle.hash_leaf(entries[-1]).hex() if entries else "0" * 64
             made = members | {"prev": prev}
-            if made["kind"] == "index.sealed" and made["map_root"] == REAL_ROOT:
+            if made["kind"] == "index.sealed" and made.get("map_root") == REAL_ROOT:
                 made["map_root"] = index.root(entries[: made["map_size"]]).hex()
             entries.append(json.dumps(made, separators=(",", ":"), sort_keys=True).encode())
     return entries
