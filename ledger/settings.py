@@ -32,6 +32,8 @@ _LOG_KEY_FILE = "GRANTLEDGER_LOG_KEY_FILE"
 _CHECKPOINT_FILE = "GRANTLEDGER_CHECKPOINT_FILE"
 _STATE_DIR = "GRANTLEDGER_STATE_DIR"
 
+_SCHEMES = ("sqlite", "sqlite+pysqlite")
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -80,16 +82,18 @@ def _parse_database(text: str) -> tuple[str, Path]:
                 f"{text!r} names a directory: name a file in it, for example {DEFAULT_DATABASE}"
             )
         return f"sqlite:///{path}", path
-    if scheme.partition("+")[0] != "sqlite":
+    if scheme not in _SCHEMES:
         # Not shown whole: a server's URL may hold a password.
         raise SettingsError(
             f"{scheme} databases are not supported: name a file, for example --db {DEFAULT_DATABASE}"
         )
-    name = rest.removeprefix("/").partition("?")[0]
+    name, query, _ = rest.removeprefix("/").partition("?")
     if not rest.startswith("/") or name in ("", ":memory:") or name.endswith("/") or name.startswith("file:"):
         raise SettingsError(
             f"{text!r} names no file, and a ledger must outlive this process: write sqlite:///PATH"
         )
+    if query:
+        raise SettingsError(f"{text!r} has options after a '?', and there are none: leave them out")
     return text, Path(name)
 
 

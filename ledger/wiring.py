@@ -34,7 +34,7 @@ from ledger.sequencer.draft import Draft, expect
 from ledger.sequencer.seal import Sealer
 from ledger.sequencer.sequencer import Sequencer
 from ledger.settings import Settings
-from ledger.store.engine import begin_read, open_engine
+from ledger.store.engine import begin_read, explain, open_engine
 from ledger.store.entries import SqlEntryStore
 from ledger.store.migrate import is_current, upgrade
 from ledger.store.record import FileCheckpointRecord
@@ -132,7 +132,7 @@ class Ledger:
     @cached_property
     def vault(self) -> SqlVault:
         """Who is behind a tag; raises SettingsError when the operator's key is unusable."""
-        return SqlVault(self.engine, _load_operator_key(self.settings), self.randomness)
+        return SqlVault(self.engine, _load_operator_key(self.settings), self.randomness, explain)
 
     @cached_property
     def record(self) -> FileCheckpointRecord:
@@ -186,13 +186,13 @@ class Ledger:
             return importer.run_strictly(source, ScratchVault(self.vault, self.randomness), rehearsal)
 
     def check_keys(self) -> None:
-        """Raise SettingsError unless both keys are there and usable."""
-        _ = self.signer, self.vault
+        """Raise SettingsError unless both keys are there and this ledger's own."""
+        _ = self.signer, self.vault.find(())
 
     def load_published(self) -> Published | None:
         """The published checkpoint, opened under the log's own key, or None before the first seal.
 
-        Raises SignatureError or FormatError when it is not one that this log signed.
+        Raises SignatureError when it is not one that this log signed.
         """
         return load_published(self.store, self.origin, [self.verifier])
 

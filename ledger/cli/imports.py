@@ -88,11 +88,11 @@ def import_records(
         for name, source in sources:
             report = _import_one(ledger, name, source, strict, session.output, tally, write_reject)
             tally.files.append((name, report))
-            if not report.appended:
+            if strict and report.rejected:
                 break
     session.output.result(_document(tally, strict), _fields(tally))
     if tally.rejected:
-        _explain_rejects(session.output, tally, rejects, strict)
+        _explain_rejects(session.output, tally, rejects)
         raise typer.Exit(UNUSABLE)
 
 
@@ -198,7 +198,7 @@ def _fields(tally: Tally) -> list[Field]:
     ]
 
 
-def _explain_rejects(output: Output, tally: Tally, rejects: Path | None, strict: bool) -> None:
+def _explain_rejects(output: Output, tally: Tally, rejects: Path | None) -> None:
     for reject in tally.rejects[:REJECTS_SHOWN_MAX]:
         output.warning(f"{reject['file']}:{reject['line']}: {reject['reason']}")
     more = tally.rejected - REJECTS_SHOWN_MAX
@@ -206,5 +206,6 @@ def _explain_rejects(output: Output, tally: Tally, rejects: Path | None, strict:
         output.warning(f"all rejected lines are in {rejects}")
     elif more > 0:
         output.warning(f"and {more:,} more; --rejects FILE keeps them all")
-    kept = "nothing of that file went in" if strict else "everything else went in"
+    # Not by what was asked for: a strict import can meet what somebody else appended after its rehearsal.
+    kept = "everything else went in" if tally.files[-1][1].appended else "nothing of that file went in"
     output.error(f"{tally.rejected:,} rejected, {kept}; correct them and import the file again")

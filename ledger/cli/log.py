@@ -48,13 +48,15 @@ def publish(
     \b
     Exit status:
       0  the directory holds the log up to its last checkpoint
-      2  the directory and the database contradict each other
+      2  the directory and the database contradict each other, or what was signed
       3  nothing is sealed yet, or the directory cannot be written
     """
     from ledger.transparency.publish import publish as publish_log
 
     session = begin(ctx, db, as_json, quiet)
     with session.open_ledger() as ledger, session.output.progress("publishing entries") as progress:
+        # What this log did not sign is not shown to the world in its name.
+        ledger.load_published()
         published = publish_log(ledger.store, directory, ledger.vkey, progress)
     checkpoint = published.checkpoint
     session.output.result(

@@ -56,6 +56,12 @@ def normalise_host(host: str) -> str:
     return host
 
 
+def _port_of(digits: str) -> int:
+    # More digits than a port has are no port; ``int`` itself gives up on thousands of them.
+    digits = digits.lstrip("0")
+    return int(digits or "0") if len(digits) <= len(str(_PORT_MAX)) else _PORT_MAX + 1
+
+
 def _normalise_path(path: str) -> str:
     # ``https://a.example?x=1`` has an empty path and a query: on the wire it is ``/?x=1``.
     return path if path.startswith("/") else "/" + path
@@ -82,7 +88,7 @@ def parse_url(url: str) -> Destination:
     host = normalise_host(parts[1])
     if not host:
         raise FormatError(f"the URL {shown(url)} has no host")
-    port = int(parts[2]) if parts[2] else _DEFAULT_PORTS[scheme.lower()]
+    port = _port_of(parts[2]) if parts[2] else _DEFAULT_PORTS[scheme.lower()]
     if not 1 <= port <= _PORT_MAX:
         raise FormatError(f"the URL {shown(url)} has a port outside 1 to {_PORT_MAX}")
     return Destination(host, port, _normalise_path(path))
@@ -93,7 +99,7 @@ def _split_host_header(host: str) -> tuple[str, int | None]:
     parts = _match_authority(host)
     if parts is None or not parts[2]:
         return normalise_host(host), None
-    return normalise_host(parts[1]), int(parts[2])
+    return normalise_host(parts[1]), _port_of(parts[2])
 
 
 def observed_destination(observed: SupportsObserved | None) -> Destination | None:

@@ -82,7 +82,7 @@ class ChunkWorker:
             # A malformed entry has no uid, but keeps its place: hash n of a chunk is that of its entry n.
             uids.extend([start if entry is None else hash(entry.uid) for entry in scan.entries])
             recurring = scan.recurring if scan.quick else self._ids_of_slow(scan)
-            add_rows(scan.entries, recurring)
+            add_rows(start, scan.entries, recurring)
             state += [
                 block.entries[place]
                 for place, entry in enumerate(scan.entries)

@@ -109,7 +109,9 @@ class Pairs:
             return
         destination = observed_destination(observed)
         for from_ms, to_ms, holding in record.holdings.folded(fold_holdings).spans():
-            if holding is None or (destination is not None and holding.destination != destination):
+            if holding is None or holding.destination is None:
+                continue  # a URL that leads nowhere, which only a forced entry can hold, is nobody's
+            if destination is not None and holding.destination != destination:
                 continue
             for start_ms, end_ms, developer in self._owned_by(holding.app, max(from_ms, verified_ms), to_ms):
                 party = Party(developer, holding.app, holding.environment)

@@ -83,7 +83,7 @@ class KeyFileWriter:
     def __init__(self, scratch: Path, first: int, interner: KeyInterner) -> None:
         self._path = chunk_path(scratch, "keys", first)
         self._interner = interner
-        self._counts = (bytearray(), bytearray())
+        self._counts = (array("H"), array("H"))
         self._ids = (array("I"), array("I"))
         self._leaves: list[bytes] = []
 
@@ -99,8 +99,6 @@ class KeyFileWriter:
                     ones += 1
                 else:
                     ids_0.append(key_id)
-            if len(ids) > 255:
-                raise AssertionError("more keys than a byte counts are written by add_long")
             counts_0.append(len(ids) - ones)
             counts_1.append(ones)
 
@@ -114,7 +112,7 @@ class KeyFileWriter:
             out.write(fresh)
             out.write(b"".join(self._leaves))
             for shard in range(SHARDS):
-                out.write(self._counts[shard])
+                self._counts[shard].tofile(out)
                 self._ids[shard].tofile(out)
 
 
@@ -125,7 +123,7 @@ class ChunkKeys:
     worker: int
     fresh: list[tuple[int, str]]
     leaves: bytes
-    counts: bytes
+    counts: array[int]
     ids: array[int]
 
 
@@ -135,9 +133,10 @@ def read_keys(scratch: Path, first: int, shard: int) -> ChunkKeys:
         worker, fresh_bytes, count, size_0, size_1, _ = _HEADER.unpack(source.read(_HEADER.size))
         fresh = list(_fresh_keys(source.read(fresh_bytes).decode(), shard))
         leaves = source.read(count * 32)
-        counts, ids = b"", array("I")
+        counts, ids = array("H"), array("I")
         for which, size in enumerate((size_0, size_1)):
-            counts_of, ids_of = source.read(count), array("I")
+            counts_of, ids_of = array("H"), array("I")
+            counts_of.fromfile(source, count)
             ids_of.fromfile(source, size)
             if which == shard:
                 counts, ids = counts_of, ids_of

@@ -169,8 +169,9 @@ class MemberCheck:
             if type(value) is not dict:
                 return False
             items = tuple(value.items())
-            # Types stand beside the values: True and 1 are equal, and 1.0 is.
-            known = (items, tuple(map(type, value.values())))
+            # Types stand beside the values: True and 1 are equal, and 1.0 is. What is good as one member may be none of
+            # another's: the member's own type stands there too.
+            known = (member.hint, items, tuple(map(type, value.values())))
             if known in self._good:
                 return True
             if not required <= value.keys() <= rules.keys():

@@ -21,20 +21,23 @@ Resolved = dict[tuple[str, str], tuple[int, int]]
 
 
 class LeftOver(NamedTuple):
-    """An attempt without settlement, or a settlement without attempt, in its chunk; ``key`` is its attempt key."""
+    """An attempt without settlement, or a settlement without attempt, in its chunk.
 
-    delivery: str
-    attempt: int
+    ``key`` is its attempt key, ``copy_key`` its event's (None for a settlement, which does not state it), ``position`` its
+    place in the log.
+    """
+
     key: int
-    seq: int
+    copy_key: int | None
+    position: int
 
 
 @dataclass(slots=True)
 class RowTable:
     """One row an attempt: parallel columns.
 
-    ``attempt_seq`` is the seq of the attempted or imported entry, ``settled_seq`` that of the settlement (``NO_SEQ``
-    where missing). ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key`` is a 64-bit
+    ``attempt_seq`` is the place of the attempted or imported entry, ``settled_seq`` that of the settlement (``NO_SEQ``
+    where missing): where they stand, which in a broken log need not be the seq that they state. ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key`` is a 64-bit
     hash of (delivery, attempt), ``copy_key`` one of the event's tag, which is one account's: equal where what they stand
     for is equal. ``odd`` is 1 where the row must be judged by the scalar rule whatever the sweep says.
     """
@@ -60,47 +63,47 @@ class RowMaker:
 
     def _begin(self) -> None:
         self.table = RowTable()
-        self._pending: dict[int, tuple[Any, int]] = {}
-        self._orphans: list[Any] = []
+        self._pending: dict[int, tuple[Any, int, int]] = {}
+        self._orphans: list[tuple[Any, int]] = []
         self._resolved: Resolved = {}
 
-    def add(self, entries: Sequence[Any], recurring: Sequence[int]) -> None:
-        """Add the deliveries among consecutive entries, in order, with their recurring ids (negative: no row)."""
+    def add(self, first: int, entries: Sequence[Any], recurring: Sequence[int]) -> None:
+        """Add the deliveries among the entries from position ``first`` on, with their recurring ids (negative: none)."""
         pending = self._pending
-        pairs: list[tuple[int, Any, int, Any, int]] = []
-        imported: list[tuple[Any, int]] = []
-        for entry, number in zip(entries, recurring, strict=True):
+        pairs: list[tuple[int, Any, int, int, Any, int, int]] = []
+        imported: list[tuple[Any, int, int]] = []
+        for position, (entry, number) in enumerate(zip(entries, recurring, strict=True), first):
             if number < 0:
                 continue
             kind = entry.kind
             if kind == "delivery.imported":
-                imported.append((entry, number))
+                imported.append((entry, number, position))
                 continue
             key = hash((entry.delivery, entry.attempt))
             before = pending.pop(key, None)
             if kind == "delivery.attempted":
-                pending[key] = (entry, number)
+                pending[key] = (entry, number, position)
             elif (
                 before is not None
                 and before[0].delivery == entry.delivery
                 and before[0].attempt == entry.attempt
             ):
-                pairs.append((key, *before, entry, number))
+                pairs.append((key, *before, entry, number, position))
                 continue
             else:
-                self._orphans.append(entry)
+                self._orphans.append((entry, position))
             if before is not None:
-                self._orphans.append(before[0])
+                self._orphans.append((before[0], before[2]))
         if pairs:
             self._add_pairs(pairs)
         if imported:
             self._add_imported(imported)
 
-    def _add_pairs(self, pairs: Sequence[tuple[int, Any, int, Any, int]]) -> None:
+    def _add_pairs(self, pairs: Sequence[tuple[int, Any, int, int, Any, int, int]]) -> None:
         table = self.table
-        keys, attempts, routes, settlements, arrivals = zip(*pairs, strict=True)
-        table.attempt_seq.extend([entry.seq for entry in attempts])
-        table.settled_seq.extend([entry.seq for entry in settlements])
+        keys, attempts, routes, attempted_at, settlements, arrivals, settled_at = zip(*pairs, strict=True)
+        table.attempt_seq.extend(attempted_at)
+        table.settled_seq.extend(settled_at)
         table.route.extend(routes)
         table.arrival.extend(arrivals)
         table.account += [entry.account for entry in attempts]
@@ -110,10 +113,10 @@ class RowMaker:
         table.copy_key.extend([hash(entry.event) for entry in attempts])
         table.odd.extend(map(_is_odd, attempts, settlements))
 
-    def _add_imported(self, imported: Sequence[tuple[Any, int]]) -> None:
+    def _add_imported(self, imported: Sequence[tuple[Any, int, int]]) -> None:
         table = self.table
-        entries, routes = zip(*imported, strict=True)
-        table.attempt_seq.extend([entry.seq for entry in entries])
+        entries, routes, positions = zip(*imported, strict=True)
+        table.attempt_seq.extend(positions)
         table.settled_seq.extend([NO_SEQ] * len(entries))
         table.route.extend(routes)
         table.arrival.extend(map(self._recurring.arrived.id_of, entries))
@@ -132,14 +135,15 @@ class RowMaker:
 
     def take(self) -> tuple[RowTable, list[LeftOver], Resolved]:
         """The chunk's table, what is left over, and where endpoints resolved to; then begins a new chunk."""
-        left = [entry for entry, _ in self._pending.values()] + self._orphans
+        left = [(entry, position) for entry, _, position in self._pending.values()] + self._orphans
         table, resolved = self.table, self._resolved
         self._begin()
-        keys = [
-            LeftOver(entry.delivery, entry.attempt, hash((entry.delivery, entry.attempt)), entry.seq)
-            for entry in left
-        ]
-        return table, keys, resolved
+        return table, [_left_over(entry, position) for entry, position in left], resolved
+
+
+def _left_over(entry: Any, position: int) -> LeftOver:
+    copy_key = hash(entry.event) if entry.kind == "delivery.attempted" else None
+    return LeftOver(hash((entry.delivery, entry.attempt)), copy_key, position)
 
 
 def _is_odd(attempted: Any, settled: Any) -> bool:

@@ -96,6 +96,9 @@ class BlockScanner:
             return False
         if bytes(map(_first_byte, data)) != b"{" * count or bytes(map(_last_byte, data)) != b"}" * count:
             return False
+        # A seam may lie inside of a text as well: then the seam between those two entries is one more.
+        if joined.count(b"},{") != count - 1:
+            return False
         links = [leaf.hex() for leaf in scan.leaves]
         if [entry.prev for entry in entries[1:]] != links[:-1] or not _is_hash(entries[0].prev):
             return False

@@ -71,7 +71,9 @@ SELECT r.attempt_seq, r.copy_key
 FROM rows r JOIN endpoints e USING (route) JOIN again a ON a.copy_key = r.copy_key AND a.endpoint = e.endpoint
 UNION
 SELECT r.attempt_seq, r.copy_key FROM rows r
-WHERE r.copy_key IN (SELECT copy_key FROM rows JOIN strays USING (route, arrival))
+WHERE r.copy_key IN (
+    SELECT copy_key FROM rows JOIN strays USING (route, arrival)
+    UNION SELECT copy_key FROM left_over WHERE copy_key IS NOT NULL)
 """
 
 _CLEAN_OBSERVED = """
@@ -97,14 +99,15 @@ class DuckSweep:
         self._register_pairs({number: (kind, values) for number, kind, values in recurring})
         self._register("live_spans", _LIVE_SPANS, self._live_spans())
         self._register("late_events", _LATE_EVENTS, self._late_events())
-        keys = ((left.key,) for left in left_over)
-        self._register("left_over", pa.schema([("key", pa.int64())]), keys)
+        keys = ((left.key, left.copy_key) for left in left_over)
+        self._register("left_over", pa.schema([("key", pa.int64()), ("copy_key", pa.int64())]), keys)
         for statement in (_CLEAN, _COPIES, _SUSPECTS):
             self._connection.execute(statement)
         suspects = self._suspects(left_over)
+        copies = self._copies(suspects, left_over)
         clean = self._rows.num_rows - self._count("SELECT count(*) FROM suspects")
         observed = self._count(_CLEAN_OBSERVED)
-        return Sweep(clean, observed, suspects, self._copies(suspects), resolved)
+        return Sweep(clean, observed, suspects, copies, resolved)
 
     def _count(self, query: str) -> int:
         row = self._connection.execute(query).fetchone()
@@ -185,19 +188,18 @@ class DuckSweep:
                 if settled_seq != NO_SEQ:
                     seqs.append(settled_seq)
         for left in left_over:
-            grouped.setdefault(left.key, []).append(left.seq)
+            grouped.setdefault(left.key, []).append(left.position)
         return sorted((Attempt(tuple(sorted(seqs))) for seqs in grouped.values()), key=lambda each: each.seqs)
 
-    def _copies(self, suspects: Sequence[Attempt]) -> list[list[Attempt]]:
+    def _copies(self, suspects: Sequence[Attempt], left_over: Sequence[LeftOver]) -> list[list[Attempt]]:
         """Suspects that may be copies of each other, by the event that they deliver."""
-        by_seq = {seq: attempt for attempt in suspects for seq in attempt.seqs}
+        by_position = {position: attempt for attempt in suspects for position in attempt.seqs}
         groups: dict[int, dict[Attempt, None]] = {}
-        rows = self._connection.execute(
-            "SELECT copy_key, attempt_seq FROM copies ORDER BY attempt_seq"
-        ).fetchall()
-        for key, seq in rows:
-            groups.setdefault(key, {})[by_seq[seq]] = None
-        return [list(group) for group in groups.values()]
+        rows = self._connection.execute("SELECT copy_key, attempt_seq FROM copies").fetchall()
+        rows += [(left.copy_key, left.position) for left in left_over if left.copy_key is not None]
+        for key, position in rows:
+            groups.setdefault(key, {})[by_position[position]] = None
+        return [list(group) for group in groups.values() if len(group) > 1]
 
 
 def _events_of(record: AccountRecord) -> Iterator[Any]:

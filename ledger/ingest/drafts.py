@@ -52,12 +52,13 @@ class Drafter:
             members["identity"] = self._commitments.identity(subjects[account_id], uid, account_id)
             exclude |= {"identity"}
         evidence = members.get("evidence")
+        if evidence is not None:
+            exclude |= {"evidence.request"}
         if evidence is not None and "request" in evidence:
             request = self._commitments.commit(
                 subjects[account_id], uid, "request", evidence["request"].encode()
             )
             members["evidence"] = evidence | {"request": request}
-            exclude |= {"evidence"}
         members["uid"] = uid
         return self._finish(members, exclude)
 

@@ -255,12 +255,13 @@ class _Pass:
             return self._vault.subjects_of([person for person in people if person not in erased]), erased
 
     def _register(self, record: Record, subjects: dict[str, Subject], prepared: _Prepared) -> None:
-        """Put the registration of everybody whom this pass has not met before the record, unless it is that itself."""
+        """Put the registration of everybody whom this pass has not met before the record, unless it is surely that itself."""
         for person in record.people:
             subject = subjects[person]
             if subject.tag not in self._registered:
                 self._registered.add(subject.tag)
-                if record.kind != REGISTERED:
+                # A stated uid may be taken, and then that record would register nobody.
+                if record.kind != REGISTERED or "uid" in record.members:
                     prepared.drafts.append(self._drafter.registration(person, subject))
                     prepared.lines.append(0)
 
@@ -271,10 +272,8 @@ class _Pass:
     def settle(self, prepared: _Prepared, outcomes: Sequence[Outcome], report: ImportReport) -> list[Reject]:
         """Count a batch into ``report``; returns what of it was rejected, by line."""
         rejects = list(prepared.rejects)
-        for line, draft, outcome in zip(prepared.lines, prepared.drafts, outcomes, strict=True):
+        for line, outcome in zip(prepared.lines, outcomes, strict=True):
             if isinstance(outcome, Rejection):
-                if draft.members["kind"] == REGISTERED:
-                    self._registered.discard(str(draft.members["account"]))
                 if not line:
                     # Its uid holds a tag that nobody else knows: nothing can be in its way.
                     raise outcome.error()

@@ -64,6 +64,8 @@ def _fill(rows: list[Row], outer: str, name: str, values: list[Any]) -> None:
         if value is None:
             continue
         holder: Any = row.setdefault(outer, {}) if outer else row
+        if not isinstance(holder, dict):
+            continue  # the column of that name holds no objects, which is refused when the record is read
         held = holder.get(name)
         if isinstance(held, dict) and isinstance(value, dict):
             held.update(value)
@@ -104,8 +106,19 @@ def _reader(name: str, kind: Any) -> _Values:
 
 
 def _plain(column: Any) -> list[Any]:
-    values: list[Any] = column.to_pylist()
+    try:
+        values: list[Any] = column.to_pylist()
+    except UnicodeDecodeError:
+        values = [_decoded(value) for value in column]
     return values
+
+
+def _decoded(value: Any) -> Any:
+    """A value; where it is not UTF-8, something that no member can be, so that this one record is refused."""
+    try:
+        return value.as_py()
+    except UnicodeDecodeError:
+        return b""
 
 
 def _whole(value: float | None) -> float | int | None:

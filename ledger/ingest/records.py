@@ -211,8 +211,9 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     return made
 
 
-def _no_float(text: str) -> NoReturn:
-    raise RejectedError(f"the number {shown(text)} is not an integer")
+def _no_float(_text: str) -> NoReturn:
+    # Not repeated: it may be somebody's id.
+    raise RejectedError("the line has a number that is not an integer")
 
 
 def _reason_of(kind: str, message: str) -> str:
@@ -273,5 +274,7 @@ def _check_uid(kind: str, uid: str, people: tuple[str, ...]) -> None:
     first, *rest = uid.split("/")
     if rest and first != kind and fault_of_kind(first) != "unknown":
         raise RejectedError("the uid begins with another kind: it belongs to an entry of that kind")
-    if not set(people).isdisjoint(re.split(r"[/:]", uid)):
-        raise RejectedError("the uid holds the id of a person; people stand in the log as tags only")
+    bounded = f"/{uid}/"
+    for person in people:
+        if person in uid and re.search(f"[^A-Za-z0-9]{re.escape(person)}[^A-Za-z0-9]", bounded):
+            raise RejectedError("the uid holds the id of a person; people stand in the log as tags only")

@@ -14,11 +14,11 @@ import msgspec
 
 from ledger.core.admission import check_admission
 from ledger.core.canonical import JsonValue
-from ledger.core.chain import ZERO_PREV
+from ledger.core.chain import ZERO_PREV, leaf_hash
 from ledger.core.completion import complete
 from ledger.core.entries import LEDGER_MEMBERS
 from ledger.core.history import History, bears_state
-from ledger.errors import FormatError, RejectedError
+from ledger.errors import ForkError, FormatError, RejectedError
 from ledger.ports import Codec, NewEntry, StoredEntry
 from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection
 from ledger.sequencer.gate import Backing, check_gate
@@ -218,9 +218,7 @@ def _repeat(
     earlier: StoredEntry | NewEntry, stated: Mapping[str, JsonValue], exclude: frozenset[str]
 ) -> Appended | Rejection:
     """The earlier entry where it says what is ``stated``, members in ``exclude`` left out; else a conflict."""
-    written = msgspec.json.decode(earlier.data)
-    before = {name: value for name, value in written.items() if name not in exclude}
-    now = {name: value for name, value in stated.items() if name not in exclude}
+    before, now = _compared(_members_of(earlier), exclude), _compared(stated, exclude)
     if before != now:
         differing = sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         return Rejection(
@@ -228,6 +226,31 @@ def _repeat(
             "conflict",
         )
     return Appended(earlier.seq, earlier.leaf_hash, earlier.data, False)
+
+
+def _members_of(earlier: StoredEntry | NewEntry) -> dict[str, JsonValue]:
+    if leaf_hash(earlier.data) != earlier.leaf_hash:
+        raise ForkError(
+            f"entry {earlier.seq} in the database is not what was appended; run `grantledger verify`"
+        )
+    try:
+        members: dict[str, JsonValue] = msgspec.json.decode(earlier.data)
+    except msgspec.MsgspecError as error:
+        raise ForkError(
+            f"entry {earlier.seq} in the database is no entry ({error}); run `grantledger verify`"
+        ) from error
+    return members
+
+
+def _compared(members: Mapping[str, JsonValue], exclude: frozenset[str]) -> dict[str, JsonValue]:
+    """``members`` without those in ``exclude``; ``a.b`` there is the member ``b`` of the object ``a``."""
+    compared: dict[str, JsonValue] = {}
+    for name, value in members.items():
+        if name not in exclude:
+            if isinstance(value, dict):
+                value = {inner: item for inner, item in value.items() if f"{name}.{inner}" not in exclude}
+            compared[name] = value
+    return compared
 
 
 def _integer(value: JsonValue) -> int:

@@ -26,8 +26,9 @@ class Draft:
     up in the history. Without ``at`` it takes effect when it is recorded, and ``at`` is then no part of the comparison
     of a repeated ``uid``. ``live`` is false for history that comes from a file: an event on a dead grant then goes in
     and changes nothing. ``compare_exclude`` names the members that the comparison leaves out: looked-up members and
-    commitments (``received_by`` and ``previous_developer`` always are). ``intended_endpoint`` is that of a
-    ``delivery.settled``, which does not state it. ``is_checked`` is set by :func:`checked` alone.
+    commitments (``received_by`` and ``previous_developer`` always are); ``a.b`` is the member ``b`` of the object
+    ``a``. ``intended_endpoint`` is that of a ``delivery.settled``, which does not state it. ``is_checked`` is set by
+    :func:`checked` alone.
     """
 
     members: Mapping[str, JsonValue]

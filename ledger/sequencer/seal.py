@@ -21,7 +21,7 @@ from ledger.core.merkle import HASH_BYTES, check_consistency, compute_root, prov
 from ledger.core.note import Signer, Verifier
 from ledger.core.tiles import TileId, build_tiles, format_path, node_reader
 from ledger.core.uids import default_uid
-from ledger.errors import ForkError, FormatError, ProofError, StoreError
+from ledger.errors import ForkError, FormatError, ProofError, SignatureError, StoreError
 from ledger.ports import CheckpointRecord, EntryStore
 from ledger.sequencer.draft import Draft, expect
 from ledger.sequencer.log_index import LogIndex, checked_rows
@@ -84,8 +84,8 @@ class Sealer:
         """Seal what is durable now and publish the checkpoint; does nothing when nothing is new.
 
         Raises ForkError when the database is not a continuation of what was signed last (the text is the evidence),
-        SignatureError when the record was not signed by a known key, StoreError when another sealer is at work or
-        something could not be read or written: then call it again, at any time.
+        SignatureError when the record, or what is published, is not a checkpoint signed by a known key, StoreError when
+        another sealer is at work or something could not be read or written: then call it again, at any time.
         """
         with self._record.lock():
             self._reached("seal.locked")
@@ -118,8 +118,8 @@ class Sealer:
 
     def _reconcile(self) -> _Signed | None:
         """The checkpoint that was signed last, published by now; None when none ever was."""
-        signed = self._open(self._record.load())
-        published = self._open(self._store.load_checkpoint())
+        signed = self._open("the record of the last signature", self._record.load())
+        published = self._open("what is published", self._store.load_checkpoint())
         if signed is None:
             if published is None:
                 return None
@@ -229,10 +229,15 @@ class Sealer:
     def _load_tile(self, tile: TileId) -> bytes | None:
         return self._store.load_tile(format_path(tile))
 
-    def _open(self, note: bytes | None) -> _Signed | None:
+    def _open(self, what: str, note: bytes | None) -> _Signed | None:
         if note is None:
             return None
-        return _Signed(open_checkpoint(note, self._origin, self._verifiers).checkpoint, note)
+        try:
+            return _Signed(open_checkpoint(note, self._origin, self._verifiers).checkpoint, note)
+        except FormatError as error:
+            raise SignatureError(
+                f"{what} is no checkpoint of {self._origin} ({error}): put back the one that was signed last"
+            ) from error
 
 
 class _ReadAhead:

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, TextClause, text
 
 from ledger.ports import Block
 from ledger.store.engine import begin_read, open_engine
-from ledger.store.entries import SqlEntryStore
+from ledger.store.entries import SqlEntryStore, as_bytes
 
 
 @dataclass(slots=True)
@@ -62,8 +62,7 @@ class DatabaseLog:
     def read_block(self, first: int, count: int) -> Block:
         """The rows with ``first <= seq < first + count``, with the leaf hashes that stand beside them."""
         rows = list(self._store().fetch_range(first, first + count))
-        entries = [_as_bytes(row.data) for row in rows]
-        return Block(first, entries, b"".join([_as_bytes(row.leaf_hash) for row in rows]))
+        return Block(first, [row.data for row in rows], b"".join([row.leaf_hash for row in rows]))
 
     def read_tile(self, path: str) -> bytes | None:
         """A stored hash tile, or None where there is none."""
@@ -73,9 +72,4 @@ class DatabaseLog:
     def _value(self, doing: str, query: TextClause) -> bytes | None:
         with begin_read(self._opened(), doing) as connection:
             value = connection.execute(query).scalar()
-        return None if value is None else _as_bytes(value)
-
-
-def _as_bytes(value: object) -> bytes:
-    """A column's value as bytes; an edited SQLite database may hold a value of any type in any column."""
-    return value if isinstance(value, bytes) else str(value).encode()
+        return None if value is None else as_bytes(value)

@@ -43,6 +43,16 @@ def _insert_sql(rows: int, mark: str) -> str:
     return f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES " + ", ".join([one] * rows)
 
 
+def as_bytes(value: object) -> bytes:
+    """A column's value as bytes; an edited SQLite database may hold a value of any type in any column."""
+    return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _stored(row: Any) -> StoredEntry:
+    seq, uid, leaf_hash, data = row
+    return StoredEntry(seq, uid, as_bytes(leaf_hash), as_bytes(data))
+
+
 class SqlEntryStore:
     """An :class:`~ledger.ports.EntryStore` on the engine of :func:`ledger.store.engine.open_engine`.
 
@@ -116,7 +126,7 @@ class SqlEntryStore:
                 rows = connection.exec_driver_sql(
                     f"SELECT seq, uid, leaf_hash, data FROM entries WHERE uid IN ({marks})", block
                 )
-                found.update((row[1], StoredEntry(*row)) for row in rows.fetchall())
+                found.update((row[1], _stored(row)) for row in rows.fetchall())
         return found
 
     def fetch_range(self, start: int, end: int) -> Iterator[StoredEntry]:
@@ -124,7 +134,7 @@ class SqlEntryStore:
         while start < end:
             page_end = min(end, start + PAGE_ROWS)
             rows = self._fetch("seq, uid, leaf_hash, data", start, page_end)
-            yield from (StoredEntry(*row) for row in rows)
+            yield from map(_stored, rows)
             start = page_end
 
     def fetch_state(self) -> Iterator[StoredEntry]:
@@ -137,14 +147,14 @@ class SqlEntryStore:
                     f"WHERE bears_state AND seq > {self._mark} ORDER BY seq LIMIT {PAGE_ROWS}",
                     (after,),
                 ).fetchall()
-            yield from (StoredEntry(*row) for row in rows)
+            yield from map(_stored, rows)
             if len(rows) < PAGE_ROWS:
                 return
             after = rows[-1][0]
 
     def leaf_hashes(self, start: int, end: int) -> bytes:
         """The leaf hashes of ``start <= seq < end``, 32 bytes each, joined."""
-        return b"".join([row[0] for row in self._fetch("leaf_hash", start, end)])
+        return b"".join([as_bytes(row[0]) for row in self._fetch("leaf_hash", start, end)])
 
     def _fetch(self, columns: str, start: int, end: int) -> Sequence[Any]:
         with begin_read(self._engine, f"reading entries {start} to {end}") as connection:
@@ -159,7 +169,7 @@ class SqlEntryStore:
             row = connection.exec_driver_sql(
                 f"SELECT data FROM tiles WHERE path = {self._mark}", (path,)
             ).first()
-        return None if row is None else bytes(row[0])
+        return None if row is None else as_bytes(row[0])
 
     def put_tiles(self, tiles: Iterable[tuple[str, bytes]]) -> None:
         """Store tiles durably, in the order given; raises ForkError where one is there with other bytes.
@@ -186,7 +196,7 @@ class SqlEntryStore:
             tuple(expected),
         )
         for path, data in stored.fetchall():
-            if bytes(data) != expected[path]:
+            if as_bytes(data) != expected[path]:
                 raise ForkError(
                     f"{path} is stored with other hashes than the entries give: one of them was changed"
                 )
@@ -197,7 +207,7 @@ class SqlEntryStore:
             row = connection.exec_driver_sql(
                 "SELECT checkpoint FROM published_checkpoint WHERE id = 1"
             ).first()
-        return None if row is None else bytes(row[0])
+        return None if row is None else as_bytes(row[0])
 
     def put_checkpoint(self, tree_size: int, checkpoint: bytes) -> None:
         """Publish durably; raises ForkError and changes nothing when a larger one is published."""

@@ -15,7 +15,7 @@ from ledger.core.merkle import prove_inclusion
 from ledger.core.note import Verifier
 from ledger.core.tiles import TileId, format_path, node_reader
 from ledger.core.tlog_proof import TlogProof, check_tlog_proof
-from ledger.errors import ForkError
+from ledger.errors import ForkError, FormatError, SignatureError
 from ledger.ports import EntryStore, StoredEntry
 
 
@@ -30,11 +30,17 @@ class Published:
 def load_published(store: EntryStore, origin: str, verifiers: Iterable[Verifier]) -> Published | None:
     """The published checkpoint of the log ``origin``, or None before the first seal.
 
-    Raises SignatureError or FormatError when what is published is not a checkpoint that one of ``verifiers``
-    signed.
+    Raises SignatureError when what is published is not a checkpoint of that log which one of ``verifiers`` signed.
     """
     note = store.load_checkpoint()
-    return None if note is None else Published(open_checkpoint(note, origin, verifiers).checkpoint, note)
+    if note is None:
+        return None
+    try:
+        return Published(open_checkpoint(note, origin, verifiers).checkpoint, note)
+    except FormatError as error:
+        raise SignatureError(
+            f"what is published is no checkpoint of {origin} ({error}); run `grantledger verify`"
+        ) from error
 
 
 def prove_entry(

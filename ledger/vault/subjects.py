@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import hmac
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -70,11 +70,21 @@ class SqlVault:
     forgotten whenever anybody has been erased since.
     """
 
-    def __init__(self, engine: Engine, operator_key: bytes, randomness: Randomness) -> None:
-        """Use ``engine``, whose tables the migrations have made; connects to nothing yet."""
+    def __init__(
+        self,
+        engine: Engine,
+        operator_key: bytes,
+        randomness: Randomness,
+        explain: Callable[[BaseException], str],
+    ) -> None:
+        """Use ``engine``, whose tables the migrations have made; connects to nothing yet.
+
+        ``explain`` says of a failure of the database what it is and what to do, and repeats no statement's values.
+        """
         assert len(operator_key) == KEY_BYTES, "the operator's key has 32 bytes"
         self._engine = engine
         self._randomness = randomness
+        self._explain = explain
         self._lookup_key = derive(operator_key, b"grantledger vault lookup v1")
         self._mark_key = derive(operator_key, b"grantledger vault suppression v1")
         self._key_check = derive(operator_key, b"grantledger vault key check v1")
@@ -248,11 +258,10 @@ class SqlVault:
         try:
             yield
         except SQLAlchemyError as error:
-            reason = str(getattr(error, "orig", None) or error).strip()
-            if "no such table" in reason:
-                reason += "; the ledger's tables are not there: run `grantledger init` first"
             # Not chained: the error of the database repeats the statement's values.
-            raise StoreError(f"{doing}: {reason} ({self._engine.url.render_as_string()})") from None
+            raise StoreError(
+                f"{doing}: {self._explain(error)} ({self._engine.url.render_as_string()})"
+            ) from None
 
 
 def _fetch(connection: Connection, statement: TextClause, keys: Sequence[object]) -> list[Any]:

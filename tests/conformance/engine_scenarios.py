@@ -730,4 +730,4 @@ def _events_of_parties_that_were_never_registered_forced_in() -> tuple[list[byte
     for letter in "xyz":
         log.imported(f"d-{letter}", at=150, endpoint=f"wh-{letter}", resolved_ip="203.0.113.7")
     log.settle(log.attempt("d-1", at=160, endpoint="wh-x"), observed=seen())
-    return end(log, {"ENDPOINT_UNKNOWN": 3, "ENTRY_MALFORMED": 5, "DESTINATION_MISMATCH": 1})
+    return end(log, {"ENDPOINT_UNKNOWN": 3, "ENTRY_MALFORMED": 4})

@@ -17,7 +17,7 @@ from ledger.ingest.rehearsal import ScratchStore, ScratchVault
 from ledger.ingest.sources import FileSource
 from ledger.sequencer.draft import expect
 from ledger.sequencer.sequencer import Sequencer
-from ledger.store.engine import open_engine
+from ledger.store.engine import explain, open_engine
 from ledger.vault.commitments import SubjectCommitments
 from ledger.vault.subjects import SqlVault
 from tests.support.log_world import ORIGIN, SIGNER, World, draft, open_world
@@ -94,7 +94,7 @@ def line(record: Mapping[str, Any]) -> bytes:
 def open_ingest_world(directory: Path) -> Iterator[IngestWorld]:
     """A new ledger in ``directory`` with entry 0, closed at the end."""
     world = open_world(directory)
-    vault = SqlVault(open_engine(f"sqlite:///{directory}/ledger.db"), OPERATOR_KEY, Stream())
+    vault = SqlVault(open_engine(f"sqlite:///{directory}/ledger.db"), OPERATOR_KEY, Stream(), explain)
     opened = draft("ledger.opened", "0", origin=ORIGIN, vkey=SIGNER.vkey(), rule_set="rules-1", map_fn=1)
     try:
         expect(world.sequencer.append(opened))

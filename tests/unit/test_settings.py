@@ -65,9 +65,11 @@ def test_every_place_can_be_set() -> None:
         "sqlite:///dir/",
         ".",
         "a?b.db",
+        "sqlite+aiosqlite:///a.db",
+        "sqlite:///a.db?timeout=soon",
     ],
 )
-def test_a_database_that_is_no_file_is_refused(text: str) -> None:
+def test_a_database_that_is_no_file_or_needs_another_driver_is_refused(text: str) -> None:
     with pytest.raises(SettingsError):
         load_settings({}, text)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ledger.core.strict import encode_base64
 from ledger.errors import ForkError, SettingsError, UsageError
 from ledger.sequencer.draft import Draft, expect
 from ledger.settings import Settings, load_settings
@@ -115,6 +116,17 @@ def test_another_logs_key_signs_nothing(settings: Settings, tmp_path: Path) -> N
     settings.log_key_file.write_bytes(other.log_key_file.read_bytes())
     with open_ledger(settings) as ledger, pytest.raises(SettingsError, match="was opened with"):
         ledger.sealer.seal()
+
+
+def test_making_a_ledger_again_with_another_operators_key_is_refused(
+    settings: Settings, tmp_path: Path
+) -> None:
+    create_ledger(settings, ORIGIN)
+    with open_ledger(settings) as ledger:
+        ledger.vault.subjects_of(["783214"])
+    other = load_settings({"GRANTLEDGER_KEY": encode_base64(bytes(32))}, str(settings.database_file))
+    with pytest.raises(SettingsError, match="operator's key is not the one"):
+        create_ledger(other)
 
 
 def test_with_the_operators_key_in_the_environment_no_file_holds_it(

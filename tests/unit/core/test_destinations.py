@@ -105,3 +105,15 @@ def test_host_header_and_tls_name_mismatch_where_both_are_there_and_differ(
     observed: Observed | None, differs: bool
 ) -> None:
     assert has_sni_mismatch(observed) == differs
+
+
+@pytest.mark.parametrize("digits", ["65536", "1" * 5_000])
+def test_a_number_beyond_all_ports_is_refused_however_long_it_is(digits: str) -> None:
+    with pytest.raises(FormatError):
+        parse_url(f"https://a.example:{digits}/hook")
+
+
+def test_a_host_header_with_thousands_of_digits_as_its_port_is_nobodys_destination() -> None:
+    seen = observed_destination(Observed(host="a.example:" + "1" * 5_000, path="/hook"))
+    assert seen is not None
+    assert (seen.host, seen.port > 65_535) == ("a.example", True)

@@ -108,3 +108,10 @@ def test_a_stray_is_what_another_endpoint_may_have_received() -> None:
     assert is_stray("wh-b", None)
     assert is_stray("wh-unknown", seen())
     assert not is_stray("wh-unknown", None)
+
+
+def test_an_endpoint_whose_forced_url_leads_nowhere_is_never_clean() -> None:
+    log = Log()
+    log.app("app-a", "dev-a")
+    log.endpoint("wh-a", "app-a", "ftp://a.example/hook", forced=True, developer="dev-a")
+    assert spans(log, route()) == []

@@ -125,6 +125,31 @@ def test_a_registration_that_the_file_states_is_not_added_again(ingest: IngestWo
     assert report.accounts_registered == 0
 
 
+def test_nobody_stays_unregistered_where_the_stated_registration_is_refused(ingest: IngestWorld) -> None:
+    registration = {"kind": "account.registered", "uid": "mine", "at": AT}
+    people = [registration | {"account": account} for account in ("1", "783214")]
+    report = ingest.run([*people, DELIVERY])
+    assert [reject.line for reject in report.rejects] == [2]
+    registered = {entry["account"] for entry in ingest.entries() if entry["kind"] == "account.registered"}
+    assert ingest.tag("783214") in registered
+
+
+def test_a_signed_request_that_only_one_of_two_files_has_is_no_conflict(ingest: IngestWorld) -> None:
+    evidence = {"method": "oauth1a"}
+    signed = GRANT | {"evidence": evidence | {"request": "sig"}}
+    ingest.run([*PARTIES, signed])
+    report = ingest.run([GRANT | {"evidence": evidence}, signed])
+    assert (report.duplicates, report.rejects) == (2, [])
+
+
+def test_another_method_of_evidence_under_one_uid_is_a_conflict(ingest: IngestWorld) -> None:
+    grants = [
+        GRANT | {"uid": "mine", "evidence": {"method": method, "request": "sig"}}
+        for method in ("oauth1a", "form")
+    ]
+    assert [reject.line for reject in ingest.run([*PARTIES, *grants]).rejects] == [len(PARTIES) + 2]
+
+
 def test_a_registration_opens_to_the_id_with_the_vaults_key(ingest: IngestWorld) -> None:
     ingest.run([*PARTIES, GRANT])
     entry = ingest.entry("account.registered")

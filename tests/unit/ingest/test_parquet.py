@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ledger.errors import UsageError
+from ledger.errors import RejectedError, UsageError
 from ledger.ingest.parquet import read_rows
 from ledger.ingest.records import RecordReader
 from ledger.ingest.sources import FileSource
@@ -142,3 +142,27 @@ def test_damage_inside_parquet_is_a_clear_error(tmp_path: Path) -> None:
     path.write_bytes(bytes(data))
     with pytest.raises(UsageError, match="damaged"):
         rows_of(path)
+
+
+def test_text_that_is_not_utf_8_refuses_its_row_alone(tmp_path: Path) -> None:
+    text = pa.array(["dev-a", "dev-b"]).buffers()[2].to_pybytes()[:10].replace(b"a", b"\xff")
+    offsets = pa.array([0, 5, 10], pa.int32()).buffers()[1]
+    developers = pa.Array.from_buffers(pa.string(), 2, [None, offsets, pa.py_buffer(text)])
+    table = pa.table({"kind": ["developer.registered"] * 2, "developer": developers, "at": [AT_MS] * 2})
+    reader = RecordReader(at_required=True)
+    bad, good = rows_of(written(tmp_path, table))
+    with pytest.raises(RejectedError, match="developer"):
+        reader.read(bad)
+    assert reader.read(good).members["developer"] == "dev-b"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_a_column_of_text_beside_its_own_dotted_columns_is_refused_row_by_row(
+    tmp_path: Path, order: int
+) -> None:
+    flat = {name: value for name, value in DELIVERY.items() if name != "observed"}
+    columns = {"observed": "a.example", "observed.host": "a.example"}
+    table = pa.Table.from_pylist([flat | dict(list(columns.items())[::order])])
+    (row,) = rows_of(written(tmp_path, table))
+    with pytest.raises(RejectedError, match="observed"):
+        RecordReader(at_required=True).read(row)

@@ -193,6 +193,11 @@ def test_a_number_that_is_no_integer_in_range_is_refused(number: str) -> None:
     assert refusal(line.encode())
 
 
+def test_a_persons_id_that_is_written_as_a_float_is_not_repeated() -> None:
+    line = json.dumps(DELIVERY).replace('"783214"', "783214.0")
+    assert "783214" not in refusal(line.encode())
+
+
 @pytest.mark.parametrize(
     "value", ["", "dev a", "d" * 65, "dev/a", "d\u00e9v", "dev-a\n", 'dev"a', "dev\\a", "\u0660"]
 )
@@ -363,11 +368,17 @@ def test_a_uid_of_other_characters_is_refused(uid: str) -> None:
     assert "uid" in refusal(DEVELOPER | {"uid": uid})
 
 
-@pytest.mark.parametrize("uid", ["delivery.imported/783214/1", "783214", "x:5550001"])
+@pytest.mark.parametrize(
+    "uid", ["delivery.imported/783214/1", "783214", "x:5550001", "evt-783214.1", "5550001_9"]
+)
 def test_a_uid_never_holds_the_id_of_a_person(uid: str) -> None:
     reason = refusal(DELIVERY | {"uid": uid})
     assert "person" in reason
     assert "783214" not in reason
+
+
+def test_a_longer_number_that_begins_with_an_id_is_not_that_id() -> None:
+    assert read(DELIVERY | {"uid": "x-7832141"}).members["uid"] == "x-7832141"
 
 
 @pytest.mark.parametrize("uid", ["delivery.attempted/d-9/1", "ledger.opened/x", "grant.issued/g-1/00"])

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from ledger.core import canonical
-from ledger.errors import ConflictError, RejectedError, StoreError
+from ledger.errors import ConflictError, ForkError, RejectedError, StoreError
 from ledger.sequencer.draft import Appended, Draft, Rejection, expect
+from ledger.store.engine import begin_write, open_engine
 from tests.support.log_world import (
     START_MS,
     World,
@@ -89,6 +90,28 @@ def test_excluded_members_are_left_out_of_the_comparison(world: World) -> None:
     world.sequencer.append(Draft(members))
     again = Draft({**members, "worker": "w2"}, compare_exclude=frozenset({"worker"}))
     assert not expect(world.sequencer.append(again)).created
+
+
+def test_nothing_is_compared_with_an_entry_that_was_edited(world: World) -> None:
+    world.sequencer.append(settlement("d-1"))
+    world.sequencer.append(settlement("d-2"))
+    engine = open_engine(f"sqlite:///{world.directory}/ledger.db")
+    with begin_write(engine, "editing") as connection:
+        connection.exec_driver_sql("DROP TRIGGER entries_refuse_update")
+        connection.exec_driver_sql("UPDATE entries SET data = '{' WHERE uid LIKE '%d-1%'")
+    with pytest.raises(ForkError, match="not what was appended"):
+        world.sequencer.append(settlement("d-1"))
+
+
+def test_a_member_of_an_object_can_be_left_out_of_the_comparison(world: World) -> None:
+    def observed(host: str, port: int) -> Draft:
+        members: dict[str, canonical.JsonValue] = {"observed": {"host": host, "port": port}}
+        return Draft({**settlement("d-1").members, **members}, compare_exclude=frozenset({"observed.port"}))
+
+    world.sequencer.append(observed("a", 1))
+    again, other = observed("a", 2), observed("b", 1)
+    assert not expect(world.sequencer.append(again)).created
+    assert isinstance(world.sequencer.append(other), Rejection)
 
 
 def test_an_at_set_by_the_server_is_recorded_at_and_left_out_of_the_comparison(world: World) -> None:

@@ -12,6 +12,7 @@ from ledger.core.tlog_proof import check_tlog_proof, format_tlog_proof, parse_tl
 from ledger.errors import ForkError, ProofError, SignatureError
 from ledger.sequencer.draft import Draft, expect
 from ledger.settings import load_settings
+from ledger.store.engine import begin_write
 from ledger.transparency.inclusion import load_published, prove_entry
 from ledger.vault.ed25519 import from_seed
 from ledger.wiring import Ledger, create_ledger, open_ledger
@@ -68,6 +69,19 @@ def test_a_row_that_was_changed_with_its_hash_is_not_proven(ledger: Ledger) -> N
     other = row.data.replace(b"d2", b"d9")
     with pytest.raises(ProofError):
         ledger.prove_entry(row._replace(data=other, leaf_hash=leaf_hash(other)))
+
+
+def test_what_is_published_in_the_place_of_a_checkpoint_is_told_as_evidence(tmp_path: Path) -> None:
+    settings = load_settings({}, str(tmp_path / "a.db"))
+    create_ledger(settings, ORIGIN)
+    with open_ledger(settings) as opened:
+        opened.sealer.seal()
+        with begin_write(opened.engine, "editing") as connection:
+            connection.exec_driver_sql("UPDATE published_checkpoint SET checkpoint = 'no note'")
+        with pytest.raises(SignatureError, match="no checkpoint"):
+            opened.load_published()
+        with pytest.raises(SignatureError, match="what is published"):
+            opened.sealer.seal()
 
 
 def test_a_checkpoint_under_another_key_is_not_the_logs(ledger: Ledger, tmp_path: Path) -> None:

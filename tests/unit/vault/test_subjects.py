@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 from ledger.core.strict import is_tag
 from ledger.errors import RejectedError, SettingsError, StoreError
 from ledger.ports import Subject
-from ledger.store.engine import open_engine
+from ledger.store.engine import explain, open_engine
 from ledger.store.migrate import upgrade
 from ledger.vault import tables
 from ledger.vault.subjects import SqlVault
@@ -46,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def open_vault(path: Path) -> OpenVault:
     def open_one(key: bytes = OPERATOR_KEY, seed: str = "") -> SqlVault:
-        return SqlVault(open_engine(f"sqlite:///{path}"), key, Stream(seed))
+        return SqlVault(open_engine(f"sqlite:///{path}"), key, Stream(seed), explain)
 
     return open_one
 
@@ -226,7 +226,7 @@ def test_another_writer_who_was_faster_wins(open_vault: OpenVault) -> None:
 
 
 def mint_in_a_process(path: str, seed: int, results: multiprocessing.Queue[dict[str, str]]) -> None:
-    vault = SqlVault(open_engine(f"sqlite:///{path}"), OPERATOR_KEY, Stream(f"process {seed}"))
+    vault = SqlVault(open_engine(f"sqlite:///{path}"), OPERATOR_KEY, Stream(f"process {seed}"), explain)
     tags: dict[str, str] = {}
     for start in range(0, 400, 20):
         tags |= {
@@ -251,7 +251,7 @@ def test_two_processes_that_mint_the_same_ids_agree(path: Path) -> None:
 
 
 def test_a_database_without_the_tables_says_what_to_do(tmp_path: Path) -> None:
-    vault = SqlVault(open_engine(f"sqlite:///{tmp_path}/empty.db"), OPERATOR_KEY, Stream())
+    vault = SqlVault(open_engine(f"sqlite:///{tmp_path}/empty.db"), OPERATOR_KEY, Stream(), explain)
     with pytest.raises(StoreError, match="grantledger init"):
         vault.subjects_of(["1"])
 
@@ -261,7 +261,7 @@ def test_a_read_only_database_fails_clearly_and_hands_out_no_tag(path: Path) -> 
         connection.execute("PRAGMA journal_mode = DELETE")
     engine = open_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
     with pytest.raises(StoreError, match="readonly"):
-        SqlVault(engine, OPERATOR_KEY, Stream()).subjects_of(["a-telling-id"])
+        SqlVault(engine, OPERATOR_KEY, Stream(), explain).subjects_of(["a-telling-id"])
 
 
 def test_no_representation_shows_a_secret(open_vault: OpenVault) -> None:
