@@ -262,9 +262,9 @@ def create_ledger(
 
     Without ``origin`` the log gets a random name under ``localhost``, because ``verify`` remembers logs by
     their origin. On a ledger that is there its tables are brought up to this version and its keys are
-    checked. A run that was killed goes on where it stopped. Raises UsageError when the ledger there has
-    another origin, SettingsError when a key of an existing ledger is missing or unusable, StoreError when
-    something cannot be written.
+    checked. A run that was killed goes on where it stopped. Raises ForkError when a log was signed here whose
+    database is gone, UsageError when the ledger there has another origin, SettingsError when a key of an
+    existing ledger is missing, unusable or another's, StoreError when something cannot be written.
     """
     path = settings.database_file
     if origin is not None:
@@ -282,6 +282,11 @@ def create_ledger(
     try:
         is_new = store.size() == 0
         if is_new:
+            if settings.checkpoint_file.exists():
+                raise ForkError(
+                    f"{settings.checkpoint_file} says that a log was signed here, but {path} is empty: a new log of "
+                    "that name would be a fork. Put the database back, or name another one with --db"
+                )
             signer, files = _provide_keys(settings, origin, randomness)
             made += files
             # Dying here leaves keys that nothing depends on yet; the next run opens the log with them.

@@ -107,7 +107,7 @@ class _Verification:
 
     def run(self, note: bytes | None, size: int) -> Verified:
         """All steps, in the order of what rests on what; ``note`` is the published checkpoint, ``size`` a claim."""
-        self._read()
+        self._read(size)
         checkpoint = self._check_signed(note)
         if self._structure.size < size and not self._faults.counts.get("TRUNCATED"):
             text = f"the source claims {size} entries, {self._structure.size} can be read in a row"
@@ -128,7 +128,7 @@ class _Verification:
             report, checkpoint if sound else None, note if sound else None, self._history, judgements
         )
 
-    def _read(self) -> None:
+    def _read(self, size: int) -> None:
         identities = self._request.identities
         for facts in self._reading.chunks():
             self._structure.add(facts)
@@ -141,7 +141,9 @@ class _Verification:
                 elif entry.kind in ("ledger.opened", "key.rotated"):
                     self._check_own(entry)
                 else:
-                    self._history.add(entry)
+                    # A seq beyond the log is a lie: what nobody knows as of its size is no history.
+                    if entry.seq < size:
+                        self._history.add(entry)
                     self._state.append(entry)
 
     def _check_own(self, entry: Entry) -> None:
@@ -233,7 +235,7 @@ class _Verification:
             findings=findings,
             unlisted=unlisted,
             exposed=exposed,
-            unsettled=sum(not judged.delivery.is_settled for judged in judgements),
+            unsettled=sum("ATTEMPT_UNSETTLED" in judged.codes for judged in judgements),
             notes=self._notes,
             unsettled_max=self._request.unsettled_max,
         )

@@ -38,7 +38,7 @@ def init(
     \b
     Exit status:
       0  the ledger is there
-      2  the database holds something that is not the beginning of a ledger
+      2  the database is not the beginning of a ledger, or that of a signed log is gone
       3  another origin, a missing or unusable key, or a place that cannot be written
     """
     from ledger.wiring import create_ledger

@@ -189,7 +189,7 @@ def _show_findings(output: Output, report: Report, written: Path | None) -> None
         received = judged.actual.developer if judged.actual else "nobody known"
         lines.append(
             f"  {finding.severity} {finding.code}: delivery {judged.delivery.delivery} attempt "
-            f"{judged.delivery.attempt}, meant for {judged.expected.developer}, received by {received}, "
+            f"{judged.delivery.attempt}, meant for {judged.expected.developer or 'nobody known'}, received by {received}, "
             f"entries {list(finding.entries)}"
         )
     more = len(report.findings) - len(shown)

@@ -31,6 +31,7 @@ class Claim:
     observed: Any
     received_by: Owner | None
     developer: str | None
+    status: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,9 @@ def _claim(entry: Any, developer: str | None = None) -> Claim:
     owner = None
     if stated is not None:
         owner = Owner(stated.endpoint, stated.app, stated.environment, stated.developer)
-    return Claim(entry.seq, entry.started_at, entry.disclosure, entry.observed, owner, developer)
+    return Claim(
+        entry.seq, entry.started_at, entry.disclosure, entry.observed, owner, developer, entry.status
+    )
 
 
 def from_imported(entry: Any, *, is_duplicate: bool = False, raised: tuple[Code, ...] = ()) -> Delivery:

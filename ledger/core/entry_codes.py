@@ -1,8 +1,9 @@
 """Codes about how an attempt was recorded and sent, whether or not it was backed (verdict rules, sections 2.3 and 2.5).
 
-Integrity: a decision on another state than the one before it (``STALE_DECISION``), a settlement that does not repeat
-its attempt's tags (``ENTRY_MALFORMED``), a claim about the receiver that history does not bear out
-(``RECEIVED_BY_MISMATCH``; P where it was right when it was appended and history recorded later explains it).
+Integrity: a decision on another state than the one before it (``STALE_DECISION``), a settlement that does not
+repeat its attempt's tags, or an answer to what nobody is said to have disclosed (``ENTRY_MALFORMED``), a claim
+about the receiver that history does not bear out (``RECEIVED_BY_MISMATCH``; P where it was right when it was
+appended and history recorded later explains it).
 
 Hygiene: of these only ``DUPLICATE_DELIVERY`` and ``SNI_MISMATCH`` are raised for imports from a file.
 
@@ -126,7 +127,8 @@ def _has_foreign_key(
 
 def _integrity_codes(delivery: Delivery, history: History, tree_size: int) -> dict[Code, Severity]:
     found: dict[Code, Severity] = {}
-    if delivery.has_other_tags:
+    denies = any(claim.disclosure == "none" and claim.status is not None for claim in delivery.claims)
+    if delivery.has_other_tags or denies:
         found["ENTRY_MALFORMED"] = "I"
     if delivery.attempted_seq is not None and delivery.decided_at_size != delivery.attempted_seq:
         found["STALE_DECISION"] = "I"

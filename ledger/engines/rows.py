@@ -36,9 +36,10 @@ class LeftOver(NamedTuple):
 class RowTable:
     """One row an attempt: parallel columns.
 
-    ``attempt_seq`` is the place of the attempted or imported entry, ``settled_seq`` that of the settlement (``NO_SEQ``
-    where missing): where they stand, which in a broken log need not be the seq that they state. ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key`` is a 64-bit
-    hash of (delivery, attempt), ``copy_key`` one of the event's tag, which is one account's: equal where what they stand
+    ``attempt_seq`` is the place of the attempted or imported entry, ``settled_seq`` that of the settlement
+    (``NO_SEQ`` where missing): where they stand, which in a broken log need not be the seq that they state.
+    ``started_at`` in ms; ``decided_at_size`` is ``NO_SEQ`` for imported ones. ``attempt_key`` is a 64-bit hash of
+    (delivery, attempt), ``copy_key`` one of the event's tag, which is one account's: equal where what they stand
     for is equal. ``odd`` is 1 where the row must be judged by the scalar rule whatever the sweep says.
     """
 
@@ -126,7 +127,12 @@ class RowMaker:
         table.attempt_key.extend([hash((entry.delivery, entry.attempt)) for entry in entries])
         table.copy_key.extend([hash(entry.event) for entry in entries])
         # Only what came from a file is free of the gate's hygiene (verdict rules, section 2.5).
-        table.odd.extend([entry.via != "file" for entry in entries])
+        table.odd.extend(
+            [
+                entry.via != "file" or (entry.disclosure == "none" and entry.status is not None)
+                for entry in entries
+            ]
+        )
         for entry in entries:
             if entry.resolved_ip is not None:
                 place = (entry.endpoint, entry.resolved_ip)
@@ -150,11 +156,12 @@ def _is_odd(attempted: Any, settled: Any) -> bool:
     """Whether the scalar rule must judge this attempt, whatever its grants say."""
     recorded_at = attempted.recorded_at
     return not (
-        attempted.decided_at_size == attempted.seq
+        attempted.decided_at_size == attempted.seq < settled.seq
         and recorded_at <= settled.started_at < attempted.send_before <= recorded_at + 1_000
         and settled.account == attempted.account
         and settled.subjects == attempted.subjects
         and settled.developer == attempted.developer
         and settled.by == "transport"
+        and (settled.status is None or settled.disclosure != "none")
         and attempted.replay is None
     )

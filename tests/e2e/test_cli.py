@@ -292,6 +292,16 @@ def test_nothing_is_published_before_the_first_seal(place: Workplace) -> None:
         assert (done.status, "grantledger seal" in done.err) == (3, True)
 
 
+def test_a_checkpoint_that_the_log_did_not_sign_is_not_published(place: Workplace) -> None:
+    place.good("seal")
+    with closing(sqlite3.connect(place.directory / "grantledger.db")) as connection, connection:
+        connection.execute(
+            "UPDATE published_checkpoint SET checkpoint = CAST(replace(checkpoint, 'acme', 'evil') AS BLOB)"
+        )
+    done = place.run("log", "publish", "public")
+    assert (done.status, (place.directory / "public").exists()) == (2, False)
+
+
 def test_an_older_copy_of_the_database_is_not_sealed(place: Workplace) -> None:
     database = place.directory / "grantledger.db"
     shutil.copy(database, place.directory / "backup")

@@ -129,6 +129,15 @@ def test_making_a_ledger_again_with_another_operators_key_is_refused(
         create_ledger(other)
 
 
+def test_a_signed_log_whose_database_is_gone_is_not_begun_anew(settings: Settings) -> None:
+    create_ledger(settings, ORIGIN)
+    with open_ledger(settings) as ledger:
+        ledger.sealer.seal()
+    settings.database_file.unlink()
+    with pytest.raises(ForkError, match="Put the database back"):
+        create_ledger(settings)
+
+
 def test_with_the_operators_key_in_the_environment_no_file_holds_it(
     settings: Settings, tmp_path: Path
 ) -> None:

@@ -174,3 +174,11 @@ def test_the_rescuers_claim_is_checked_beside_the_transports(log: Log) -> None:
 def test_codes_that_others_raised_are_listed_with_their_severity(log: Log) -> None:
     judged = log.judge(log.imported(), raised=("RECEIPT_MISSING",))
     assert (judged.code, judged.severity) == ("RECEIPT_MISSING", "A")
+
+
+def test_a_status_belies_that_nothing_was_disclosed(log: Log) -> None:
+    told = log.imported(observed=seen("b.example"), disclosure="none", status=200)
+    judged = log.judge(told)
+    assert (judged.verdict, judged.code, judged.severity) == ("UNAUTHORIZED", "ENTRY_MALFORMED", "I")
+    attempted = log.attempt("d-2", at=150)
+    assert codes(log, attempted, log.settle(attempted, disclosure="none", status=500)) == ("ENTRY_MALFORMED",)

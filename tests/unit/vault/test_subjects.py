@@ -260,7 +260,7 @@ def test_a_read_only_database_fails_clearly_and_hands_out_no_tag(path: Path) -> 
     with sqlite3.connect(path) as connection:
         connection.execute("PRAGMA journal_mode = DELETE")
     engine = open_engine(f"sqlite:///file:{path}?mode=ro&uri=true")
-    with pytest.raises(StoreError, match="readonly"):
+    with pytest.raises(StoreError, match=r"readonly.*check the permissions"):
         SqlVault(engine, OPERATOR_KEY, Stream(), explain).subjects_of(["a-telling-id"])
 
 
