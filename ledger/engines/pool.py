@@ -41,18 +41,28 @@ def _scan_chunk(first: int, count: int) -> ChunkResult:
     return _worker.scan_chunk(first, count)
 
 
+_WORKER_ENVIRONMENT = {
+    "PYTHONHASHSEED": "0",
+    # Blocks come and go by the thousand; giving their memory back to the system each time costs a tenth of the reading.
+    "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
+    "MALLOC_TOP_PAD_": str(64 << 20),
+}
+
+
 @contextmanager
-def fixed_hash_seed() -> Iterator[None]:
-    """Processes spawned inside hash strings alike."""
-    before = os.environ.get("PYTHONHASHSEED")
-    os.environ["PYTHONHASHSEED"] = "0"
+def worker_environment() -> Iterator[None]:
+    """Processes spawned inside hash strings alike and keep their memory."""
+    before = {name: os.environ.get(name) for name in _WORKER_ENVIRONMENT}
+    os.environ.update(_WORKER_ENVIRONMENT)
     try:
         yield
     finally:
-        if before is None:
-            del os.environ["PYTHONHASHSEED"]
-        else:
-            os.environ["PYTHONHASHSEED"] = before
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def scan_chunks(job: ScanJob, size: int, processes: int) -> Iterator[ChunkResult]:
@@ -74,7 +84,7 @@ def scan_chunks(job: ScanJob, size: int, processes: int) -> Iterator[ChunkResult
         return
     context = multiprocessing.get_context("spawn")
     numbers = context.Value("i", 0)
-    with fixed_hash_seed():
+    with worker_environment():
         pool = ProcessPoolExecutor(processes, context, _start_worker, (job, numbers))
         try:
             # Made as they are needed: the size is the source's claim, and may be any number.

@@ -10,7 +10,7 @@ import pytest
 from ledger.engines import pool
 from ledger.engines.chunk import ScanJob
 from ledger.engines.duck import DuckEngine
-from ledger.engines.pool import fixed_hash_seed, scan_chunks
+from ledger.engines.pool import scan_chunks, worker_environment
 from ledger.ports import Block
 from tests.support.forged_logs import MemoryLog, encode_log, ignore_progress, open_log, pad
 
@@ -64,7 +64,7 @@ def test_the_hash_seed_is_fixed_for_children_only(
     monkeypatch.delenv("PYTHONHASHSEED", raising=False)
     if before is not None:
         monkeypatch.setenv("PYTHONHASHSEED", before)
-    with fixed_hash_seed():
+    with worker_environment():
         assert os.environ["PYTHONHASHSEED"] == "0"
     assert os.environ.get("PYTHONHASHSEED") == before
 
