@@ -78,11 +78,15 @@ def publish(store: EntryStore, directory: Path, vkey: str, progress: Progress = 
             written += 1
             if file.seq_end:
                 progress(file.seq_end, checkpoint.size)
+        # A file's name is durable only with its directory; without this a power failure could keep the checkpoint and lose
+        # a tile that it covers, which no later run would write again. Earlier runs that were killed are covered too.
+        _sync_directories(directory)
         # Dying up to here leaves the old checkpoint, and files that nothing refers to yet.
         for name, data in ((VKEY_NAME, f"{vkey}\n".encode()), (CHECKPOINT_NAME, note)):
             if not _holds(directory / name, data):
                 _write(_File(directory / name, data, 0))
                 written += 1
+        _sync(directory)
     except OSError as error:
         raise StoreError(
             f"publishing to {directory}: {error.strerror or error} ({error.filename}); what was published before is "
@@ -159,6 +163,20 @@ def _write(file: _File) -> _File:
         beside.unlink(missing_ok=True)
         raise
     return file
+
+
+def _sync_directories(directory: Path) -> None:
+    """Make the names in ``directory`` and everything below it durable; there is one directory for a thousand files."""
+    for path, _, _ in os.walk(directory):
+        _sync(Path(path))
+
+
+def _sync(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -10,6 +10,7 @@ import pytest
 from ledger.core import merkle, tiles
 from ledger.core.checkpoint import open_checkpoint
 from ledger.errors import ForkError, StoreError, UsageError
+from ledger.transparency import publish as publish_module
 from ledger.transparency.publish import publish
 from tests.support.log_world import ORIGIN, SIGNER, VERIFIER, World, open_world, opening, settlement
 
@@ -140,3 +141,22 @@ def test_progress_is_told_up_to_the_whole_size(world: World, tmp_path: Path) -> 
     publish(world.store, tmp_path / "public", SIGNER.vkey(), lambda done, total: told.append((done, total)))
     assert told == sorted(told)
     assert told[-1] == (size, size)
+
+
+def test_every_name_is_durable_before_the_checkpoint_refers_to_it(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.sealer.seal()
+    public = tmp_path / "public"
+    synced: dict[Path, bool] = {}
+    sync = publish_module._sync
+
+    def watched(directory: Path) -> None:
+        synced.setdefault(directory, (public / "checkpoint").exists())
+        sync(directory)
+
+    monkeypatch.setattr(publish_module, "_sync", watched)
+    publish(world.store, public, SIGNER.vkey())
+    directories = {path for path in public.rglob("*") if path.is_dir()} | {public}
+    assert directories <= synced.keys()
+    assert not any(synced.values()), "the checkpoint came before a directory was synced"
