@@ -80,6 +80,7 @@ def import_records(
       3  records were rejected, a file cannot be read, or the machine failed
     """
     session = begin(ctx, db, as_json, quiet)
+    session.check_target(rejects)
     tally = Tally()
     with ExitStack() as stack:
         ledger = stack.enter_context(session.open_ledger())

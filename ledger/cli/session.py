@@ -10,11 +10,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ledger.cli.output import Output, configure_log
+from ledger.errors import UsageError
 from ledger.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -43,6 +45,18 @@ class Session:
     def load_settings(self) -> Settings:
         """The settings of this run; raises SettingsError."""
         return load_settings(os.environ, self.database)
+
+    def check_target(self, path: Path | None) -> None:
+        """Raise UsageError where ``path``, a file to be written, is one of the ledger's own: it would be gone."""
+        settings = self.load_settings()
+        own = (
+            settings.database_file,
+            settings.checkpoint_file,
+            settings.log_key_file,
+            settings.operator_key_file,
+        )
+        if path is not None and path.resolve() in {file.resolve() for file in own}:
+            raise UsageError(f"{path} is a file of the ledger itself: name another file to write to")
 
     @contextmanager
     def open_ledger(self) -> Iterator[Ledger]:

@@ -100,6 +100,8 @@ def verify(
     from ledger.verifying import Asked
 
     session = begin(ctx, db, as_json, quiet)
+    session.check_target(findings)
+    session.check_target(html)
     asked = Asked(
         tiles=tiles,
         vkey=vkey,

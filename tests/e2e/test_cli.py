@@ -361,3 +361,18 @@ def test_a_reader_that_goes_away_is_no_error(sealed: Workplace) -> None:
         assert process.stderr is not None
         said = process.stderr.read()
     assert (process.returncode, said) == (141, b"")
+
+
+@pytest.mark.parametrize("own", ["grantledger.db", "grantledger.db.keys/log.key"])
+@pytest.mark.parametrize(
+    "arguments", [("verify", "--findings"), ("verify", "--html"), ("import", "-", "--rejects")]
+)
+def test_no_command_writes_its_output_over_a_file_of_the_ledger(
+    place: Workplace, arguments: tuple[str, ...], own: str
+) -> None:
+    assert place.run("init", "--origin", ORIGIN).status == 0
+    before = (place.directory / own).read_bytes()
+    done = place.run(*arguments, own)
+    assert done.status == 3
+    assert "a file of the ledger itself" in done.err
+    assert (place.directory / own).read_bytes() == before
