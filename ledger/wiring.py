@@ -11,7 +11,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, cast
@@ -148,6 +148,9 @@ class Ledger:
     @cached_property
     def sealer(self) -> Sealer:
         """The sealer; building it asks for the signer and the sequencer."""
+        # NumPy is slow to load, and nothing but sealing and verifying needs it.
+        from ledger.engines.key_index import KeyIndex
+
         return Sealer(
             self.store,
             self.sequencer,
@@ -155,6 +158,7 @@ class Ledger:
             origin=self.origin,
             signers=[self.signer],
             verifiers=[self.verifier],
+            new_index=KeyIndex,
         )
 
     def import_from(
@@ -165,25 +169,25 @@ class Ledger:
         on_progress: Callable[[Progress], None] = _ignore,
         on_reject: Callable[[Reject], None] = _ignore,
     ) -> ImportReport:
-        """Import ``source``, all of it or nothing where ``strict``; raises as
-        :class:`ledger.ingest.importer.Importer`.
-        """
+        """Import ``source``, all of it or nothing where ``strict``; raises as the Importer's methods."""
         # Reading Parquet takes a library that is slow to load, and nothing but an import needs it.
         from ledger.ingest.importer import Importer
-        from ledger.ingest.rehearsal import ScratchStore, ScratchVault
+        from ledger.ingest.rehearsal import SECRET_BYTES, ScratchStore, ScratchVault
 
         importer = Importer(
             self.vault,
             SubjectCommitments(),
             self.sequencer,
-            MsgspecCodec(),
+            # Another process has a randomness of its own: only the system's never repeats itself there.
+            open_vault=partial(_open_vault, self.settings) if self.randomness is SYSTEM_RANDOMNESS else None,
             on_progress=on_progress,
             on_reject=on_reject,
         )
         if not strict:
             return importer.run(source)
         with ScratchStore(self.store) as scratch, Sequencer(scratch, MsgspecCodec(), self.clock) as rehearsal:
-            return importer.run_strictly(source, ScratchVault(self.vault, self.randomness), rehearsal)
+            scratch_vault = partial(ScratchVault, secret=self.randomness.token(SECRET_BYTES))
+            return importer.run_strictly(source, scratch_vault, rehearsal)
 
     def check_keys(self) -> None:
         """Raise SettingsError unless both keys are there and this ledger's own."""
@@ -362,6 +366,10 @@ def _append_opened(store: SqlEntryStore, signer: Ed25519Signer, clock: Clock) ->
     }
     with Sequencer(store, MsgspecCodec(), clock) as sequencer:
         expect(sequencer.append(Draft(members)))
+
+
+def _open_vault(settings: Settings) -> SqlVault:
+    return open_ledger(settings).vault
 
 
 def _load_operator_key(settings: Settings) -> bytes:

@@ -2,6 +2,9 @@
 
 People become tags, event ids and signed requests become commitments, and the default ``uid`` is made of what was
 stated. What is looked up in the history is left to the sequencer. Pure but for what is injected.
+
+The drafts count as checked: reading a record checked each member against the same declarations as the entry's, and
+what is put in place of a value here is of the entry's type.
 """
 
 from __future__ import annotations
@@ -81,13 +84,16 @@ class Drafter:
             },
             self._live,
             _PROVENANCE | {"identity"},
+            is_checked=True,
         )
 
     def _delivery(self, stated: Mapping[str, JsonValue], subjects: Mapping[str, Subject]) -> Draft:
         members: dict[str, Any] = dict(stated)
         account = subjects[members["account"]]
         members["account"] = account.tag
-        members["subjects"] = sorted([subjects[person].tag for person in members["subjects"]])
+        people = members["subjects"]
+        if people:
+            members["subjects"] = sorted([subjects[person].tag for person in people])
         members["event"] = self._commitments.event_tag(account, members["event"])
         if "uid" not in members:
             members["uid"] = default_uid("delivery.imported", members)
@@ -96,4 +102,4 @@ class Drafter:
     def _finish(self, members: dict[str, Any], exclude: frozenset[str]) -> Draft:
         members["actor"] = self._actor
         members["via"] = self._via
-        return Draft(cast("dict[str, JsonValue]", members), self._live, exclude)
+        return Draft(members, self._live, exclude, is_checked=True)

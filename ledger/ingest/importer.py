@@ -1,9 +1,9 @@
 """Bring a whole source into the ledger: streaming, idempotent, line by line or all or nothing (ledger format, 1.6).
 
-Each batch is read, its people get tags (minted durably by the vault), an ``account.registered`` goes before a tag's
-first use, and the drafts go to the sequencer, whose answer means durable. While it commits one batch, the next is
-read. An import that stops anywhere, by an error or a killed process, is finished by running it again: what is there
-already is found by its ``uid`` and changes nothing.
+Each batch is read and prepared (:mod:`ledger.ingest.preparing`; of a long source in a second process,
+:mod:`ledger.ingest.preparing_process`), and its drafts go to the sequencer, whose answer means durable. While it
+commits one batch, the next ones are prepared. An import that stops anywhere, by an error or a killed process, is
+finished by running it again: what is there already is found by its ``uid`` and changes nothing.
 
 ``strict`` first runs the whole source against a scratch copy of the ledger's state (:mod:`ledger.ingest.rehearsal`)
 and appends nothing when a single record is rejected there. The second run then meets the same state, unless somebody
@@ -13,37 +13,33 @@ in the second run, part of the records is in; running it again completes it.
 
 from __future__ import annotations
 
-import gc
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from ledger.errors import RejectedError
-from ledger.ingest.drafts import REGISTERED, Drafter
-from ledger.ingest.records import Record, RecordReader
-from ledger.ingest.sources import RawBatch, Reject, Source
-from ledger.ports import Codec, Subject, Vault
+from ledger.errors import StoreError
+from ledger.ingest.preparing import ImportVault, Prepared, Preparer, in_groups
+from ledger.ingest.preparing_process import (
+    RECORDS_BEFORE_HELP,
+    OpenScratchVault,
+    OpenVault,
+    PreparingJob,
+    collecting_seldom,
+    prepare_all,
+)
+from ledger.ingest.sources import Reject, Source
 from ledger.ports.commitments import Commitments
-from ledger.sequencer.draft import Draft, Outcome, Rejection, checked
+from ledger.sequencer.draft import Draft, Outcome, Rejection
+from ledger.sequencer.sequencer import BATCH_ITEMS_MAX
 
 BATCH_RECORDS = 1_000
 REJECTS_KEPT = 1_000
 IMPORTER = "operator:import"
 
-COLLECTION_THRESHOLD = 50_000
-
 _BATCHES_UNDER_WAY_MAX = 2
-
-
-class ImportVault(Vault, Protocol):
-    """A vault that also tells erased ids from unknown ones."""
-
-    def erased_among(self, account_ids: Sequence[str]) -> set[str]:
-        """Those of the ids that are under a suppression mark."""
-        ...
 
 
 class Appender(Protocol):
@@ -89,20 +85,6 @@ class Progress:
     bytes_total: int | None
 
 
-@contextmanager
-def _collecting_seldom() -> Iterator[None]:
-    """Let Python look for cycles once in a batch or so: records make many objects and no cycles.
-
-    With the usual threshold a fifth of the time of an import goes there. Concerns the whole process, for as long.
-    """
-    thresholds = gc.get_threshold()
-    gc.set_threshold(max(COLLECTION_THRESHOLD, thresholds[0]), *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-
-
 def _ignore_progress(progress: Progress) -> None:
     """Tell nobody."""
 
@@ -114,6 +96,8 @@ def _ignore_reject(reject: Reject) -> None:
 class Importer:
     """Imports sources through ``appender``, for ``actor``.
 
+    ``open_vault``, which must survive pickling, opens ``vault`` anew in another process; without it everything is
+    prepared in this one, and with it what comes after the first ``records_before_help`` records is not.
     ``on_progress`` is called after each batch, ``on_reject`` once for each line that was rejected in the end (the
     report keeps only the first :data:`REJECTS_KEPT`).
     """
@@ -123,10 +107,11 @@ class Importer:
         vault: ImportVault,
         commitments: Commitments,
         appender: Appender,
-        codec: Codec,
         *,
+        open_vault: OpenVault | None = None,
         actor: str = IMPORTER,
         batch_records: int = BATCH_RECORDS,
+        records_before_help: int = RECORDS_BEFORE_HELP,
         on_progress: Callable[[Progress], None] = _ignore_progress,
         on_reject: Callable[[Reject], None] = _ignore_reject,
     ) -> None:
@@ -134,9 +119,10 @@ class Importer:
         self._vault = vault
         self._commitments = commitments
         self._appender = appender
-        self._codec = codec
+        self._open_vault = open_vault
         self._actor = actor
         self._batch_records = batch_records
+        self._records_before_help = records_before_help
         self._on_progress = on_progress
         self._on_reject = on_reject
 
@@ -145,17 +131,18 @@ class Importer:
 
         Everything appended by then stays, and the next run of the same source goes on from there.
         """
-        drafter = Drafter(self._commitments, actor=self._actor, live=False)
-        one_pass = _Pass(self._vault, drafter, self._appender, self._codec)
-        return self._run(source, one_pass, "importing")
+        return self._run(source, _Pass(self._vault, self._open_vault, self._appender), "importing")
 
-    def run_strictly(self, source: Source, vault: ImportVault, rehearsal: Appender) -> ImportReport:
-        """Import ``source`` whole or not at all; ``vault`` and ``rehearsal`` are scratch copies (see the module).
+    def run_strictly(
+        self, source: Source, scratch_vault: Callable[[ImportVault], ImportVault], rehearsal: Appender
+    ) -> ImportReport:
+        """Import ``source`` whole or not at all; ``rehearsal`` appends to a scratch copy (see the module).
 
-        Raises as :meth:`run`, and UsageError when ``source`` cannot be read twice.
+        ``scratch_vault``, which must survive pickling, makes a scratch copy of a vault, in every process one that gives
+        the same tags. Raises as :meth:`run`, and UsageError when ``source`` cannot be read twice.
         """
-        drafter = Drafter(self._commitments, actor=self._actor, live=False)
-        rehearsed = self._run(source, _Pass(vault, drafter, rehearsal, self._codec), "checking")
+        open_vault = None if self._open_vault is None else OpenScratchVault(self._open_vault, scratch_vault)
+        rehearsed = self._run(source, _Pass(scratch_vault(self._vault), open_vault, rehearsal), "checking")
         if rehearsed.rejected:
             return ImportReport(
                 records=rehearsed.records,
@@ -167,18 +154,26 @@ class Importer:
 
     def _run(self, source: Source, one_pass: _Pass, phase: str) -> ImportReport:
         report = ImportReport()
-        with _collecting_seldom():
+        with collecting_seldom():
             self._run_batches(source, one_pass, phase, report)
         return report
 
     def _run_batches(self, source: Source, one_pass: _Pass, phase: str, report: ImportReport) -> None:
+        preparer = Preparer(one_pass.vault, self._commitments, self._actor)
+        job = None
+        if one_pass.open_vault is not None:
+            job = PreparingJob(one_pass.open_vault, self._commitments, self._actor)
+        batches = source.batches(self._batch_records)
         # One thread, so that batches are appended in the order in which they were read.
-        with ThreadPoolExecutor(1, thread_name_prefix="import") as appending:
-            under_way: deque[tuple[_Prepared, Future[list[Outcome]]]] = deque()
-            for raw in source.batches(self._batch_records):
+        with (
+            ThreadPoolExecutor(1, thread_name_prefix="import") as appending,
+            closing(prepare_all(batches, preparer, job, self._records_before_help)) as prepared_batches,
+        ):
+            under_way: deque[tuple[Prepared, Future[list[Outcome]]]] = deque()
+            # No more than one transaction takes, so that none comes after one that failed.
+            for prepared in in_groups(prepared_batches, BATCH_ITEMS_MAX):
                 while len(under_way) >= _BATCHES_UNDER_WAY_MAX:
                     self._settle(one_pass, *under_way.popleft(), report, source, phase)
-                prepared = one_pass.prepare(raw)
                 under_way.append((prepared, appending.submit(one_pass.append, prepared)))
             while under_way:
                 self._settle(one_pass, *under_way.popleft(), report, source, phase)
@@ -186,7 +181,7 @@ class Importer:
     def _settle(
         self,
         one_pass: _Pass,
-        prepared: _Prepared,
+        prepared: Prepared,
         answer: Future[list[Outcome]],
         report: ImportReport,
         source: Source,
@@ -202,74 +197,26 @@ class Importer:
         )
 
 
-@dataclass(slots=True)
-class _Prepared:
-    """A batch on its way: ``lines[n]`` is the line that ``drafts[n]`` comes from, 0 for one that the import adds."""
-
-    drafts: list[Draft] = field(default_factory=list)
-    lines: list[int] = field(default_factory=list)
-    rejects: list[Reject] = field(default_factory=list)
-    bytes_done: int = 0
-
-
 class _Pass:
-    """One way through a source: remembers which tags it has seen registered."""
+    """One way through a source, with ``vault`` to ``appender``: what is appended, and how it is counted."""
 
-    def __init__(self, vault: ImportVault, drafter: Drafter, appender: Appender, codec: Codec) -> None:
-        self._vault = vault
-        self._drafter = drafter
+    def __init__(self, vault: ImportVault, open_vault: OpenVault | None, appender: Appender) -> None:
+        self.vault = vault
+        self.open_vault = open_vault
         self._appender = appender
-        self._codec = codec
-        self._reader = RecordReader(at_required=True)
-        self._registered: set[str] = set()
+        self._failed = False
 
-    def prepare(self, raw: RawBatch) -> _Prepared:
-        """Read the records of a batch, look up or mint its people, and make its drafts."""
-        prepared = _Prepared(rejects=list(raw.rejects), bytes_done=raw.bytes_done)
-        records: list[tuple[int, Record]] = []
-        people: dict[str, None] = {}
-        for line, data in raw.records:
-            try:
-                record = self._reader.read(data)
-            except RejectedError as error:
-                prepared.rejects.append(Reject(line, error.reason))
-                continue
-            records.append((line, record))
-            people.update(dict.fromkeys(record.people))
-        subjects, erased = self._subjects_of(list(people))
-        for line, record in records:
-            if erased and not erased.isdisjoint(record.people):
-                prepared.rejects.append(Reject(line, "the record names a person who was erased"))
-                continue
-            self._register(record, subjects, prepared)
-            # Checked here and not by the sequencer, which works at the same time on the batch before.
-            prepared.drafts.append(checked(self._drafter.draft(record, subjects), self._codec))
-            prepared.lines.append(line)
-        return prepared
+    def append(self, prepared: Prepared) -> list[Outcome]:
+        """Append the drafts of a batch; returns when they are durable. Once this has raised, it always does."""
+        if self._failed:
+            raise StoreError("nothing more is appended after a failure")
+        # Set until all is well: whatever comes after a failure may rest on what it left out, a registration or a grant.
+        self._failed = True
+        outcomes = self._appender.append_many(prepared.drafts) if prepared.drafts else []
+        self._failed = False
+        return outcomes
 
-    def _subjects_of(self, people: Sequence[str]) -> tuple[dict[str, Subject], set[str]]:
-        try:
-            return self._vault.subjects_of(people), set()
-        except RejectedError:
-            erased = self._vault.erased_among(people)
-            return self._vault.subjects_of([person for person in people if person not in erased]), erased
-
-    def _register(self, record: Record, subjects: dict[str, Subject], prepared: _Prepared) -> None:
-        """Put the registration of everybody whom this pass has not met before the record, unless it is surely that itself."""
-        for person in record.people:
-            subject = subjects[person]
-            if subject.tag not in self._registered:
-                self._registered.add(subject.tag)
-                # A stated uid may be taken, and then that record would register nobody.
-                if record.kind != REGISTERED or "uid" in record.members:
-                    prepared.drafts.append(self._drafter.registration(person, subject))
-                    prepared.lines.append(0)
-
-    def append(self, prepared: _Prepared) -> list[Outcome]:
-        """Append the drafts of a batch; returns when they are durable."""
-        return self._appender.append_many(prepared.drafts) if prepared.drafts else []
-
-    def settle(self, prepared: _Prepared, outcomes: Sequence[Outcome], report: ImportReport) -> list[Reject]:
+    def settle(self, prepared: Prepared, outcomes: Sequence[Outcome], report: ImportReport) -> list[Reject]:
         """Count a batch into ``report``; returns what of it was rejected, by line."""
         rejects = list(prepared.rejects)
         for line, outcome in zip(prepared.lines, outcomes, strict=True):

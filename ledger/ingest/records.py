@@ -17,8 +17,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, NoReturn, cast
+from typing import Any, NamedTuple, NoReturn, cast
 
 import msgspec
 
@@ -57,11 +56,11 @@ _KIND_REASONS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record that says something: ``kind``, and all ``members`` that it states, ``kind`` among them.
 
-    ``people`` are the platform's ids of everybody it names, the granting account (where stated) first.
+    Only :class:`RecordReader` makes one, and it has checked every member. ``people`` are the platform's ids of
+    everybody it names, the granting account (where stated) first.
     """
 
     kind: str
@@ -125,37 +124,42 @@ class RecordReader:
 
     def _finish(self, kind: str, members: dict[str, Any]) -> Record:
         shape = self._shapes[kind]
+        get = members.get
         for name in shape.instants:
-            instant = members.get(name)
+            instant = get(name)
             if instant is not None:
                 try:
                     members[name] = parse_instant(instant)
                 except FormatError as error:
                     raise RejectedError(f"member {name}: {error}") from None
         good = self._good_ids
-        if not good.issuperset(map(members.get, shape.ids)):
+        if not good.issuperset(map(get, shape.ids)):
             for name in shape.ids:
-                value = members.get(name)
+                value = get(name)
                 if value is not None and value not in good:
                     self._check_id(name, value)
         for outer, name in shape.inner_ids:
-            holder = members.get(outer)
+            holder = get(outer)
             value = None if holder is None else holder.get(name)
             if value is not None and value not in good:
                 self._check_id(name, value)
         for outer, name, match, meaning in shape.matched:
-            holder = members if not outer else members.get(outer)
-            value = None if holder is None else holder.get(name)
+            if outer:
+                holder = get(outer)
+                value = None if holder is None else holder.get(name)
+            else:
+                value = get(name)
             if value is not None and not match(value):
                 _refuse_pattern(f"{outer}.{name}" if outer else name, value, meaning)
         for name, of_ids in shape.sets.items():
-            items = members.get(name)
+            items = get(name)
             if items:
-                if of_ids:
+                if of_ids and not good.issuperset(items):
                     for item in items:
                         if item not in good:
                             self._check_id(name, item)
-                members[name] = sorted(set(items)) if len(items) > 1 else items
+                if len(items) > 1:
+                    members[name] = sorted(set(items))
         if kind == "delivery.imported":
             _finish_delivery(members)
         elif self._at_required and "at" not in members:

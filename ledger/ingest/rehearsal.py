@@ -15,8 +15,10 @@ from types import TracebackType
 from typing import Self
 
 from ledger.errors import RejectedError, StoreError
-from ledger.ingest.importer import ImportVault
-from ledger.ports import EntryStore, NewEntry, Randomness, StoredEntry, Subject
+from ledger.ingest.preparing import ImportVault
+from ledger.ports import EntryStore, NewEntry, StoredEntry, Subject
+
+SECRET_BYTES = 32
 
 _UIDS_PER_STATEMENT = 500
 
@@ -124,11 +126,16 @@ class ScratchStore:
 
 
 class ScratchVault:
-    """A vault over ``base`` that mints nothing in it: new people get tags that nobody will see again."""
+    """A vault over ``base`` that mints nothing in it: new people get tags that nobody will see again.
 
-    def __init__(self, base: ImportVault, randomness: Randomness) -> None:
+    Those are made of ``secret``, 32 random bytes for one rehearsal: whichever of its processes meets somebody gives the
+    same tag.
+    """
+
+    def __init__(self, base: ImportVault, secret: bytes) -> None:
+        assert len(secret) == SECRET_BYTES, "the secret of a rehearsal has 32 bytes"
         self._base = base
-        self._secret = randomness.token(32)
+        self._secret = secret
 
     def subjects_of(self, account_ids: Iterable[str]) -> dict[str, Subject]:
         """A subject for every id, the vault's own or a passing one; raises RejectedError when one is erased."""

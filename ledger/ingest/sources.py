@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from gzip import BadGzipFile, GzipFile
 from pathlib import Path
@@ -200,52 +200,49 @@ def line_batches(stream: IO[bytes], records_max: int) -> Iterator[RawBatch]:
                 Reject(lines.number + 1, f"the packed data end here or are damaged: {error}")
             )
             break
-        for line in lines.feed(piece) if piece else lines.finish():
-            _put(batch, lines.number, line)
-            if len(batch.records) >= records_max:
-                batch.bytes_done = counted.bytes_done
-                yield batch
-                batch = RawBatch()
+        first = lines.number + 1
+        for number, line in enumerate(lines.feed(piece) if piece else lines.finish(), first):
+            if line is None:
+                batch.rejects.append(Reject(number, f"the line is longer than {LINE_BYTES_MAX} bytes"))
+            elif line and not line.isspace():
+                batch.records.append((number, line))
+                if len(batch.records) >= records_max:
+                    batch.bytes_done = counted.bytes_done
+                    yield batch
+                    batch = RawBatch()
     batch.bytes_done = counted.bytes_done
     yield batch
 
 
-def _put(batch: RawBatch, number: int, line: bytes | None) -> None:
-    if line is None:
-        batch.rejects.append(Reject(number, f"the line is longer than {LINE_BYTES_MAX} bytes"))
-    elif not line.isspace() and line:
-        batch.records.append((number, line))
-
-
 class _LineCutter:
-    """Cuts pieces into lines; ``number`` is that of the line given last. A line that is too long is given as None."""
+    """Cuts pieces into lines; ``number`` is that of the last line given. A line that is too long is given as None."""
 
     def __init__(self) -> None:
         self.number = 0
         self._rest = b""
         self._overlong = False
 
-    def feed(self, piece: bytes) -> Iterator[bytes | None]:
+    def feed(self, piece: bytes) -> Sequence[bytes | None]:
         """The lines that end in ``piece``."""
-        lines = piece.split(b"\n")
-        lines[0] = self._rest + lines[0]
-        self._rest = lines.pop()
-        for line in lines:
-            self.number += 1
-            if self._overlong or len(line) > LINE_BYTES_MAX:
-                self._overlong = False
-                yield None
-            else:
-                yield line
+        pieces = piece.split(b"\n")
+        pieces[0] = self._rest + pieces[0]
+        self._rest = pieces.pop()
+        lines: list[bytes | None] = [line if len(line) <= LINE_BYTES_MAX else None for line in pieces]
+        self.number += len(lines)
+        if lines and self._overlong:
+            lines[0], self._overlong = None, False
         if len(self._rest) > LINE_BYTES_MAX:
             # Its end is still to come; nothing of it is kept until then.
             self._overlong = True
         if self._overlong:
             self._rest = b""
+        return lines
 
-    def finish(self) -> Iterator[bytes | None]:
+    def finish(self) -> Sequence[bytes | None]:
         """The last line, where it does not end in a newline."""
-        if self._rest or self._overlong:
-            self.number += 1
-            yield None if self._overlong else self._rest
-            self._rest, self._overlong = b"", False
+        if not self._rest and not self._overlong:
+            return ()
+        line = None if self._overlong else self._rest
+        self.number += 1
+        self._rest, self._overlong = b"", False
+        return (line,)

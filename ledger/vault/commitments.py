@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import hmac
 from functools import lru_cache
+from hashlib import sha256
 
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
@@ -28,6 +29,9 @@ BODY_BYTES_STEP = 256
 
 _EVENT_TAG_BYTES = 16
 _EVENT_KEYS_KEPT = 65_536
+_HMAC_BLOCK_BYTES = 64
+_INNER_PAD = bytes(byte ^ 0x36 for byte in range(256))
+_OUTER_PAD = bytes(byte ^ 0x5C for byte in range(256))
 _SHA256 = SHA256()
 
 
@@ -60,13 +64,18 @@ def new_salt(randomness: Randomness) -> bytes:
 
 def event_tag(key: bytes, event_id: str) -> str:
     """How the platform's ``event_id`` is written in entries about the account whose key is ``key``."""
-    return "e_" + hmac.digest(_event_key(key), event_id.encode(), "sha256")[:_EVENT_TAG_BYTES].hex()
+    # HMAC by its definition: the library's own takes three times as long and lets other threads in at each call.
+    inner, outer = _event_pads(key)
+    made = sha256(outer + sha256(inner + event_id.encode()).digest()).digest()
+    return "e_" + made[:_EVENT_TAG_BYTES].hex()
 
 
 @lru_cache(maxsize=_EVENT_KEYS_KEPT)
-def _event_key(key: bytes) -> bytes:
+def _event_pads(key: bytes) -> tuple[bytes, bytes]:
+    """The two padded keys of the HMAC of event ids under an account's ``key``."""
     # Kept, because an account has many events and a derivation costs more than all else about a delivery.
-    return derive(key, b"event")
+    block = derive(key, b"event").ljust(_HMAC_BLOCK_BYTES, b"\x00")
+    return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
 
 
 def rounded_body_bytes(body_bytes: int) -> int:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ledger.engines.codec import MsgspecCodec
 from ledger.ingest.importer import Importer, ImportReport
-from ledger.ingest.rehearsal import ScratchStore, ScratchVault
+from ledger.ingest.preparing_process import OpenVault
+from ledger.ingest.rehearsal import SECRET_BYTES, ScratchStore, ScratchVault
 from ledger.ingest.sources import FileSource
 from ledger.sequencer.draft import expect
 from ledger.sequencer.sequencer import Sequencer
@@ -44,12 +47,15 @@ class IngestWorld:
     vault: SqlVault
     batch_records: int = 7
 
+    def open_vault(self) -> OpenVault:
+        """What opens the vault in another process."""
+        return partial(open_vault_of, str(self.world.directory))
+
     def importer(self, **options: Any) -> Importer:
         return Importer(
             self.vault,
             SubjectCommitments(),
             self.world.sequencer,
-            MsgspecCodec(),
             **({"batch_records": self.batch_records} | options),
         )
 
@@ -68,8 +74,8 @@ class IngestWorld:
             ScratchStore(self.world.store) as scratch,
             Sequencer(scratch, MsgspecCodec(), self.world.clock) as rehearsal,
         ):
-            vault = ScratchVault(self.vault, Stream("rehearsal"))
-            return self.importer(**options).run_strictly(self.write(records), vault, rehearsal)
+            scratch_vault = partial(ScratchVault, secret=bytes(SECRET_BYTES))
+            return self.importer(**options).run_strictly(self.write(records), scratch_vault, rehearsal)
 
     def entries(self) -> list[dict[str, Any]]:
         """The members of every entry but the first."""
@@ -83,6 +89,12 @@ class IngestWorld:
 
     def tag(self, account_id: str) -> str:
         return self.vault.find([account_id])[account_id].tag
+
+
+def open_vault_of(directory: str) -> SqlVault:
+    """The vault of the world in ``directory``, with a randomness of this process's own."""
+    engine = open_engine(f"sqlite:///{directory}/ledger.db")
+    return SqlVault(engine, OPERATOR_KEY, Stream(f"process {os.getpid()}"), explain)
 
 
 def line(record: Mapping[str, Any]) -> bytes:

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ledger.core.entries import decode_entry
-from ledger.engines.codec import MsgspecCodec
 from ledger.errors import StoreError
 from ledger.ingest import importer as importer_module
 from ledger.ingest.importer import Importer, Progress
@@ -307,15 +306,30 @@ def test_an_import_that_the_store_stops_is_finished_by_running_it_again(
             return ingest.world.sequencer.append_many(drafts)
 
     records = list(make_records(6, 60))
-    stopped = Importer(
-        ingest.vault, SubjectCommitments(), Failing(), MsgspecCodec(), batch_records=ingest.batch_records
-    )
+    stopped = Importer(ingest.vault, SubjectCommitments(), Failing(), batch_records=ingest.batch_records)
     with pytest.raises(StoreError, match="disk is full"):
         stopped.run(ingest.write(records))
     durable = len([kind for kind in kinds(ingest) if kind != "account.registered"])
     report = ingest.run(records)
     assert (report.created, report.duplicates) == (60 - durable, durable)
     assert ingest.run(records).duplicates == 60
+
+
+def test_nothing_goes_in_after_a_batch_that_failed(ingest: IngestWorld) -> None:
+    # What comes later may name people whom the lost batch registers.
+    class FailingOnce:
+        calls = 0
+
+        def append_many(self, drafts: Sequence[Draft]) -> list[Outcome]:
+            self.calls += 1
+            if self.calls == 2:
+                raise StoreError("the database is locked")
+            return ingest.world.sequencer.append_many(drafts)
+
+    importer = Importer(ingest.vault, SubjectCommitments(), FailingOnce(), batch_records=10)
+    with pytest.raises(StoreError, match="locked"):
+        importer.run(ingest.write(make_records(6, 60)))
+    assert len([kind for kind in kinds(ingest) if kind != "account.registered"]) == 10
 
 
 def test_lines_gzip_and_parquet_of_the_same_records_are_the_same_import(

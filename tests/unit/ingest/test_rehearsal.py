@@ -10,12 +10,14 @@ import pytest
 from ledger.core.strict import is_tag
 from ledger.engines.codec import MsgspecCodec
 from ledger.errors import RejectedError
-from ledger.ingest.rehearsal import ScratchStore, ScratchVault
+from ledger.ingest.rehearsal import SECRET_BYTES, ScratchStore, ScratchVault
 from ledger.ports import EntryStore
 from ledger.sequencer.sequencer import Sequencer
-from tests.support.ingest_world import IngestWorld, Stream, open_ingest_world
+from tests.support.ingest_world import IngestWorld, open_ingest_world
 from tests.support.log_world import draft
 from tests.support.record_samples import SAMPLES
+
+SECRET = bytes(range(SECRET_BYTES))
 
 
 @pytest.fixture
@@ -79,7 +81,7 @@ def test_the_ledger_is_as_it_was(ingest: IngestWorld, tmp_path: Path) -> None:
 
 
 def test_people_whom_the_vault_knows_are_themselves_and_others_are_passing(ingest: IngestWorld) -> None:
-    vault = ScratchVault(ingest.vault, Stream("scratch"))
+    vault = ScratchVault(ingest.vault, SECRET)
     subjects = vault.subjects_of(["783214", "42"])
     assert subjects["783214"] == ingest.vault.find(["783214"])["783214"]
     assert is_tag(subjects["42"].tag)
@@ -88,13 +90,13 @@ def test_people_whom_the_vault_knows_are_themselves_and_others_are_passing(inges
 
 
 def test_passing_tags_cannot_be_computed_from_ids_by_another_run(ingest: IngestWorld) -> None:
-    ours, theirs = (ScratchVault(ingest.vault, Stream(seed)).subjects_of(["42"])["42"] for seed in ("a", "b"))
+    ours, theirs = (ScratchVault(ingest.vault, bytes([n]) * 32).subjects_of(["42"])["42"] for n in (1, 2))
     assert ours.tag != theirs.tag
 
 
 def test_erased_people_are_refused(ingest: IngestWorld) -> None:
     ingest.vault.erase([ingest.tag("783214")])
-    vault = ScratchVault(ingest.vault, Stream())
+    vault = ScratchVault(ingest.vault, SECRET)
     assert vault.erased_among(["783214", "42"]) == {"783214"}
     with pytest.raises(RejectedError):
         vault.subjects_of(["42", "783214"])
