@@ -12,7 +12,7 @@ state and :mod:`ledger.core.admission` compares, and what a subscription binds t
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
 
 from ledger.core.destinations import observed_destination
@@ -42,11 +42,13 @@ def complete(members: dict[str, Any], history: History, size: int, *, endpoint: 
     does); without it the destination is resolved by the observation alone. Raises :class:`RejectedError` when
     a grant, app or endpoint that must be looked up is unknown; deliveries never raise.
     """
-    rule = _RULES.get(members["kind"])
+    kind = members["kind"]
+    if kind == "delivery.settled":
+        _put_received_by(history, size, members, endpoint)
+        return
+    rule = _RULES.get(kind)
     if rule is not None:
         rule(_Lookup(history, size), members)
-    elif members["kind"] == "delivery.settled":
-        _complete_settled(_Lookup(history, size), members, endpoint)
 
 
 class _Lookup(NamedTuple):
@@ -138,33 +140,62 @@ def _complete_replay(look: _Lookup, members: dict[str, Any]) -> None:
     members["environment"] = owner.environment
 
 
+def _recall(
+    history: History, size: int, rule: Callable[..., Any], asked: tuple[Hashable, ...], at_ms: int
+) -> Any:
+    """``rule(history, *asked, at_ms, size)``, which asks about parties alone; an answer from before will do."""
+    if history.recall.last_seq < size:
+        return history.recall.ask(rule, history, asked, at_ms)
+    return rule(history, *asked, at_ms, size)
+
+
 def _complete_imported(look: _Lookup, members: dict[str, Any]) -> None:
-    at_ms = members["started_at"]
+    endpoint = members["endpoint"]
+    developer = _recall(look.history, look.size, _intended_developer, (endpoint,), members["started_at"])
     members.pop("developer", None)
-    intended = intended_owner(look.history, members["endpoint"], at_ms, look.size)
-    if intended is not None:
-        members["developer"] = intended.developer
-    _put_received_by(look, members, members["endpoint"])
+    if developer is not None:
+        members["developer"] = developer
+    _put_received_by(look.history, look.size, members, endpoint)
 
 
-def _complete_settled(look: _Lookup, members: dict[str, Any], endpoint: str | None) -> None:
-    _put_received_by(look, members, endpoint)
+def _intended_developer(
+    history: History, endpoint: str, at_ms: int, as_of_size: int | None = None
+) -> str | None:
+    intended = intended_owner(history, endpoint, at_ms, as_of_size)
+    return None if intended is None else intended.developer
 
 
-def _put_received_by(look: _Lookup, members: dict[str, Any], endpoint: str | None) -> None:
-    stated = members.get("observed")
-    observed = None
-    if stated is not None:
-        observed = _Observed(stated.get("host"), stated.get("port"), stated.get("path"), stated.get("sni"))
-    owner = receiving_owner(look.history, observed, endpoint, members["started_at"], look.size)
-    members.pop("received_by", None)
-    if owner is not None:
-        members["received_by"] = {
-            "developer": owner.developer,
-            "app": owner.app,
-            "environment": owner.environment,
-            "endpoint": owner.endpoint,
-        }
+def _put_received_by(history: History, size: int, members: dict[str, Any], endpoint: str | None) -> None:
+    observed = members.get("observed")
+    seen = None
+    if observed is not None:
+        get = observed.get
+        seen = (get("host"), get("port"), get("path"), get("sni"))
+    owner = _recall(history, size, _received_by, (seen, endpoint), members["started_at"])
+    if owner is None:
+        members.pop("received_by", None)
+    else:
+        members["received_by"] = dict(owner)
+
+
+def _received_by(
+    history: History,
+    seen: tuple[Any, Any, Any, Any] | None,
+    endpoint: str | None,
+    at_ms: int,
+    as_of_size: int | None = None,
+) -> dict[str, str] | None:
+    """The member ``received_by`` where host, port, path and SNI were ``seen``, or nothing was (None)."""
+    observed = None if seen is None else _Observed(*seen)
+    owner = receiving_owner(history, observed, endpoint, at_ms, as_of_size)
+    if owner is None:
+        return None
+    return {
+        "developer": owner.developer,
+        "app": owner.app,
+        "environment": owner.environment,
+        "endpoint": owner.endpoint,
+    }
 
 
 def receiving_owner(
@@ -201,3 +232,6 @@ _RULES: dict[str, Callable[[_Lookup, dict[str, Any]], None]] = {
     "replay.requested": _complete_replay,
     "delivery.imported": _complete_imported,
 }
+
+COMPLETED_KINDS = frozenset({*_RULES, "delivery.settled"})
+"""The kinds that have members to look up; :func:`complete` leaves all others as they are."""

@@ -92,7 +92,22 @@ def check(history: History, question: Question, as_of_size: int | None = None) -
 
 def find_backing(history: History, question: Question, as_of_size: int | None = None) -> Backed | None:
     """The "yes" of :func:`check`, or None, without looking for the reason."""
-    account, developer, app, environment, event_type, at_ms = question
+    if find_failing_party(history, question.app, question.developer, question.at_ms, as_of_size) is not None:
+        return None
+    return find_backing_among_good(history, *question, as_of_size)
+
+
+def find_backing_among_good(
+    history: History,
+    account: str,
+    developer: str,
+    app: str,
+    environment: str,
+    event_type: str,
+    at_ms: int,
+    as_of_size: int | None = None,
+) -> Backed | None:
+    """:func:`find_backing` where :func:`find_failing_party` has no objection to the app and the developer at ``at_ms``."""
     record = history.accounts.get(account)
     bit = EVENT_TYPE_BITS.get(event_type, 0)
     if record is None or not bit:
@@ -105,26 +120,34 @@ def find_backing(history: History, question: Question, as_of_size: int | None = 
             timeline = timeline_of(grant, as_of_size)
             if timeline is None:
                 continue
-        for span in timeline.spans:
-            if span.from_ms > at_ms:
+        for from_ms, to_ms, held_by, scopes, version in timeline.spans:
+            if from_ms > at_ms:
                 break
-            if at_ms < span.to_ms and span.developer == developer and span.scopes & bit:
-                if _failing_standing(history, question, as_of_size) is not None:
+            if at_ms < to_ms and held_by == developer and scopes & bit:
+                if not is_account_active(history, account, at_ms, as_of_size):
                     return None
-                return Backed(grant.grant, span.version, span.to_ms)
+                return Backed(grant.grant, version, to_ms)
+    return None
+
+
+def find_failing_party(
+    history: History, app: str, developer: str, at_ms: int, as_of_size: int | None = None
+) -> Code | None:
+    """The first standing that fails, of the app, then of the developer; None where both are good."""
+    if not is_app_good(history, app, at_ms, as_of_size):
+        return "APP_OR_DEVELOPER_SUSPENDED"
+    if not is_developer_good(history, developer, at_ms, as_of_size):
+        return "APP_OR_DEVELOPER_SUSPENDED"
     return None
 
 
 def _failing_standing(history: History, question: Question, as_of_size: int | None) -> Code | None:
     """The first standing that fails: of the app, of the developer, then of the account."""
     at_ms = question.at_ms
-    if not is_app_good(history, question.app, at_ms, as_of_size):
-        return "APP_OR_DEVELOPER_SUSPENDED"
-    if not is_developer_good(history, question.developer, at_ms, as_of_size):
-        return "APP_OR_DEVELOPER_SUSPENDED"
-    if not is_account_active(history, question.account, at_ms, as_of_size):
+    failing = find_failing_party(history, question.app, question.developer, at_ms, as_of_size)
+    if failing is None and not is_account_active(history, question.account, at_ms, as_of_size):
         return "ACCOUNT_NOT_ACTIVE"
-    return None
+    return failing
 
 
 def explain(history: History, question: Question, as_of_size: int | None = None) -> Unbacked:

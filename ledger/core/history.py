@@ -13,6 +13,9 @@ Rules kept here because they say *whose* event an entry is:
   of it.
 - Events that stand in the log before their grant's first issue wait for it (forced in as well); once it is
   there they count, so that a revocation is never lost.
+
+Every event about a developer, app, endpoint or processor is told to :class:`ledger.core.recall.Recall`, which keeps
+what was answered about them before.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.core.destinations import Destination, parse_url
 from ledger.core.folding import Event, Line, Steps, rank_of
+from ledger.core.recall import Recall
 from ledger.core.scopes import mask_of
 from ledger.errors import FormatError
 
@@ -153,6 +157,7 @@ class History:
         "endpoints",
         "grants",
         "pins",
+        "recall",
         "replays",
         "subscriptions",
     )
@@ -167,6 +172,7 @@ class History:
         self.pins: dict[str, list[EndpointRecord]] = {}
         self.replays: dict[str, Replay] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self.recall = Recall()
         self._waiting: dict[str, list[tuple[str, Event]]] = {}
 
     def add(self, entry: Any) -> None:
@@ -215,11 +221,13 @@ class History:
 
     def _add_developer(self, entry: Any, verb: str, rank: int) -> None:
         record = self.developer(entry.developer)
+        self.recall.add(entry.seq, entry.at)
         if verb != "registered":
             record.standing.add(_event(entry, verb, rank, None))
 
     def _add_app(self, entry: Any, verb: str, rank: int) -> None:
         record = self._app(entry.app)
+        self.recall.add(entry.seq, entry.at)
         if verb in ("registered", "transferred"):
             record.owners.add(_event(entry, verb, rank, intern(entry.developer)))
         else:
@@ -227,6 +235,7 @@ class History:
 
     def _add_endpoint(self, entry: Any, verb: str, rank: int) -> None:
         record = self._endpoint(entry.endpoint, entry.seq)
+        self.recall.add(entry.seq, entry.at)
         if verb == "registered":
             holding = Holding(
                 intern(entry.app), intern(entry.environment), entry.url, _destination_or_none(entry.url)
@@ -255,6 +264,7 @@ class History:
 
     def _add_processor(self, entry: Any, verb: str, rank: int) -> None:
         declared = Declared(intern(entry.processor), entry.until)
+        self.recall.add(entry.seq, entry.at, entry.until)
         self.developer(entry.developer).processors.add(_event(entry, verb, rank, declared))
 
     def _add_issue(self, entry: Any, verb: str, rank: int) -> None:
@@ -339,6 +349,10 @@ _PLANS = {
 }
 
 
+STATE_KINDS = frozenset(_PLANS)
+"""The kinds of which :meth:`History.add` makes anything; entries of all others may be left out of a replay."""
+
+
 def bears_state(kind: str) -> bool:
-    """Whether :meth:`History.add` makes anything of an entry of ``kind``; all others may be left out of a replay."""
-    return kind in _PLANS
+    """Whether ``kind`` is one of :data:`STATE_KINDS`."""
+    return kind in STATE_KINDS

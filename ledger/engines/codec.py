@@ -7,12 +7,14 @@ two cannot differ in what they accept, only in how long it takes.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
 
 from ledger.core.canonical import ENTRY_BYTES_MAX, JsonValue
 from ledger.core.entries import KINDS, Entry, decode_entry, encode_entry
+from ledger.core.entries.codec import rules_of
 from ledger.engines.member_check import MemberCheck
 from ledger.engines.patterns import SingleMatch, member_checks
 from ledger.engines.structs import known_entry_type
@@ -23,11 +25,24 @@ def is_plain(data: bytes) -> bool:
     return data.isascii() and b"\\" not in data and b"\x7f" not in data
 
 
+def _fields_of(source: type[Entry]) -> type[msgspec.Struct]:
+    """A struct with the members of a kind in canonical order, of any type; optional ones are left out when unset."""
+    members: list[Any] = [
+        (rule.name, Any, msgspec.UNSET) if rule.optional else (rule.name, Any)
+        for rule in sorted(rules_of(source), key=attrgetter("name"))
+    ]
+    return msgspec.defstruct(f"{source.__name__}Fields", members, kw_only=True, gc=False)
+
+
 class MsgspecCodec:
     """Implements ``ledger.ports.Codec``. Not for use by several threads at once."""
 
     def __init__(self) -> None:
         self._encode = msgspec.json.Encoder(order="sorted").encode
+        self._encode_fields = msgspec.json.Encoder(order="deterministic").encode
+        self._fields: dict[Any, type[msgspec.Struct]] = {
+            kind: _fields_of(source) for kind, source in KINDS.items()
+        }
         self._decode = msgspec.json.Decoder(known_entry_type()).decode
         self._check = {kind: MemberCheck(source) for kind, source in KINDS.items()}
         self._matches = {kind: SingleMatch(member_checks(kind)) for kind in KINDS}
@@ -62,12 +77,12 @@ class MsgspecCodec:
 
     def encode_checked(self, members: Mapping[str, JsonValue]) -> bytes:
         """:meth:`encode` of members whose stated ones passed :meth:`check_stated`; the rest is the ledger's own."""
-        check = self._check_of(members)
-        if check is not None and check.required <= members.keys():
-            data = self._encode(members)
-            if len(data) <= ENTRY_BYTES_MAX:
-                return data
-        return encode_entry(members)
+        try:
+            # A struct takes all members of its kind and no others; its fields stand in canonical order already.
+            data = self._encode_fields(self._fields[members["kind"]](**members))
+        except (KeyError, TypeError):
+            return encode_entry(members)
+        return data if len(data) <= ENTRY_BYTES_MAX else encode_entry(members)
 
     def decode(self, data: bytes) -> Entry:
         """The typed entry; raises FormatError where ``decode_entry`` does."""

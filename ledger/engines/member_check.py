@@ -82,7 +82,6 @@ class MemberCheck:
         ]
         self._good: set[Any] = set()
         self._each = {member.name: self._one(member) for member in members}
-        self.required = frozenset(member.name for member in required)
 
     def stated(self, members: Mapping[str, Any]) -> bool:
         """Whether those of the kind's members that are there are surely well typed, and there are no others."""

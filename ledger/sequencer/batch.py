@@ -7,17 +7,17 @@ admission, link. An item that is rejected leaves no trace, so its neighbours are
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from hashlib import sha256
 
 import msgspec
 
-from ledger.core.admission import check_admission
+from ledger.core.admission import RULED_KINDS, check_admission
 from ledger.core.canonical import JsonValue
 from ledger.core.chain import ZERO_PREV, leaf_hash
-from ledger.core.completion import complete
+from ledger.core.completion import COMPLETED_KINDS, complete
 from ledger.core.entries import LEDGER_MEMBERS
-from ledger.core.history import History, bears_state
+from ledger.core.history import STATE_KINDS, History
 from ledger.errors import ForkError, FormatError, RejectedError
 from ledger.ports import Codec, NewEntry, StoredEntry
 from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection
@@ -48,6 +48,10 @@ _REFUSED_MEMBERS = (
     "environment",
     "endpoint",
 )
+_ATTEMPTED = "delivery.attempted"
+assert _ATTEMPTED not in COMPLETED_KINDS | RULED_KINDS | STATE_KINDS, "a permitted attempt is only linked"
+
+_begin_leaf_hash = sha256(b"\x00").copy
 
 
 def uids_of(item: Draft | AttemptDraft) -> tuple[str, ...]:
@@ -59,8 +63,8 @@ def uids_of(item: Draft | AttemptDraft) -> tuple[str, ...]:
 
 
 def _attempt_uids(members: Mapping[str, JsonValue]) -> tuple[str, str]:
-    name = f"{members.get('delivery')}/{members.get('attempt')}"
-    return f"delivery.attempted/{name}", f"delivery.refused/{name}"
+    delivery, attempt = members.get("delivery"), members.get("attempt")
+    return f"delivery.attempted/{delivery}/{attempt}", f"delivery.refused/{delivery}/{attempt}"
 
 
 class Batch:
@@ -78,89 +82,92 @@ class Batch:
         self._state = state
         self._history: History = state.history
         self._codec = codec
-        self._taken = taken
         self.now_ms = now_ms
         self._start = state.head.size
         self._prev = state.head.leaf_hash.hex() if state.head.leaf_hash is not None else ZERO_PREV
-        self._places: dict[str, NewEntry] = {}
+        self._held: dict[str, StoredEntry | NewEntry] = dict(taken)
 
-    def find(self, uids: Iterable[str]) -> dict[str, NewEntry]:
-        """The rows of this batch that hold one of ``uids``."""
-        places = self._places
-        return {uid: places[uid] for uid in uids if uid in places}
+    def find(self, uids: Iterable[str]) -> dict[str, StoredEntry | NewEntry]:
+        """The rows of this batch that hold one of ``uids``, and those of ``taken`` that do."""
+        held = self._held
+        return {uid: held[uid] for uid in uids if uid in held}
 
-    def judge_all(self, items: Iterable[Draft | AttemptDraft]) -> list[Decision]:
-        """The outcome of each of ``items``, valid once the rows are durable."""
-        return [self.judge(item) if isinstance(item, Draft) else self.judge_attempt(item) for item in items]
+    def judge_all(
+        self, items: Iterable[Draft | AttemptDraft], uids: Iterable[Sequence[str]]
+    ) -> list[Decision]:
+        """The outcome of each of ``items``, valid once the rows are durable; ``uids`` has :func:`uids_of` each."""
+        judge, judge_attempt = self.judge, self.judge_attempt
+        return [
+            judge(item, named) if isinstance(item, Draft) else judge_attempt(item, named)
+            for item, named in zip(items, uids, strict=True)
+        ]
 
-    def judge(self, draft: Draft) -> Appended | Rejection:
+    def judge(self, draft: Draft, uids: Sequence[str]) -> Appended | Rejection:
         """Append ``draft`` to the rows, or say why not, or find the entry that it repeats."""
-        uid = draft.members.get("uid")
-        if not isinstance(uid, str):
+        if not uids:
             return Rejection("the draft has no uid", "malformed")
-        earlier = self._places.get(uid) or self._taken.get(uid)
-        exclude = draft.compare_exclude
+        uid = uids[0]
+        earlier = self._held.get(uid)
         if earlier is not None:
+            exclude = draft.compare_exclude | _NEVER_STATED
             if "at" not in draft.members:
-                exclude = exclude | _SERVER_AT
-            return _repeat(earlier, draft.members, exclude | _NEVER_STATED)
-        members = dict(draft.members)
-        members.setdefault("at", self.now_ms)
-        row = self._append(uid, members, draft.live, draft.intended_endpoint, draft.is_checked)
+                exclude |= _SERVER_AT
+            return _repeat(earlier, draft.members, exclude)
+        row = self._append(uid, dict(draft.members), draft.live, draft.intended_endpoint, draft.is_checked)
         return row if isinstance(row, Rejection) else Appended(row.seq, row.leaf_hash, row.data, True)
 
-    def judge_attempt(self, draft: AttemptDraft) -> Decision:
+    def judge_attempt(self, draft: AttemptDraft, uids: Sequence[str]) -> Decision:
         """Append the attempt and give a permit, or append its refusal, or find what was decided about it before."""
-        attempted_uid, refused_uid = _attempt_uids(draft.members)
-        earlier = self._places.get(attempted_uid) or self._taken.get(attempted_uid)
+        attempted_uid, refused_uid = uids
+        held = self._held
+        earlier = held.get(attempted_uid)
         if earlier is not None:
             # Whoever comes second, be it the same worker after a lost answer, gets no permit: the first may be sending.
             return _repeat(earlier, draft.members, draft.compare_exclude | _GATE_MEMBERS | _NEVER_STATED)
-        earlier = self._places.get(refused_uid) or self._taken.get(refused_uid)
+        earlier = held.get(refused_uid)
         if earlier is not None:
-            stated = {name: draft.members[name] for name in _REFUSED_MEMBERS if name in draft.members}
-            repeated = _repeat(
-                earlier, stated, draft.compare_exclude | _GATE_MEMBERS | _NEVER_STATED | {"reason"}
-            )
-            if isinstance(repeated, Rejection):
-                return repeated
-            code = msgspec.json.decode(repeated.data)["reason"]
-            return Refused(repeated.seq, repeated.leaf_hash, code, created=False)
-        members = dict(draft.members)
-        members.setdefault("at", self.now_ms)
+            return _repeat_refused(earlier, draft)
         try:
-            answer = check_gate(self._history, members, self.now_ms)
+            answer = check_gate(self._history, draft.members, self.now_ms)
         except RejectedError as error:
             return Rejection(error.reason, "malformed")
         if isinstance(answer, Backing):
-            return self._permit(attempted_uid, members, answer, draft.is_checked)
-        refused = {name: members[name] for name in _REFUSED_MEMBERS if name in members}
+            return self._permit(attempted_uid, draft, answer)
+        refused = {name: draft.members[name] for name in _REFUSED_MEMBERS if name in draft.members}
         refused |= {"kind": "delivery.refused", "uid": refused_uid, "reason": answer.code}
         row = self._append(refused_uid, refused, live=True)
         return (
             row if isinstance(row, Rejection) else Refused(row.seq, row.leaf_hash, answer.code, created=True)
         )
 
-    def _permit(
-        self, uid: str, members: dict[str, JsonValue], backing: Backing, is_checked: bool
-    ) -> Permit | Rejection:
+    def _permit(self, uid: str, draft: AttemptDraft, backing: Backing) -> Permit | Rejection:
+        now_ms = self.now_ms
         # What is recorded by now and takes effect within the window ends the permit: a byte that leaves before it is
         # backed by all that was known.
-        send_before_ms = min(
-            self.now_ms + SEND_WINDOW_MS, backing.until_ms, self._state.next_change_ms(self.now_ms)
-        )
-        members["kind"] = "delivery.attempted"
-        members["uid"] = uid
-        members["grant"] = backing.grant
-        members["grant_version"] = backing.version
-        members["scope"] = backing.scope
-        members["decided_at_size"] = self._start + len(self.rows)
-        members["send_before"] = send_before_ms
-        row = self._append(uid, members, True, None, is_checked)
-        if isinstance(row, Rejection):
-            return row
+        send_before_ms = min(now_ms + SEND_WINDOW_MS, backing.until_ms, self._state.next_change_ms(now_ms))
+        seq = self._start + len(self.rows)
+        members: dict[str, JsonValue] = {
+            "at": now_ms,
+            **draft.members,
+            "kind": _ATTEMPTED,
+            "uid": uid,
+            "grant": backing.grant,
+            "grant_version": backing.version,
+            "scope": backing.scope,
+            "decided_at_size": seq,
+            "send_before": send_before_ms,
+            "v": 1,
+            "seq": seq,
+            "prev": self._prev,
+            "recorded_at": now_ms,
+        }
+        try:
+            data = self._codec.encode_checked(members) if draft.is_checked else self._codec.encode(members)
+        except FormatError as error:
+            return Rejection(str(error), "malformed")
+        row = self._link(seq, uid, data, False)
         return Permit(
-            row.seq,
+            seq,
             row.leaf_hash,
             str(members["delivery"]),
             _integer(members["attempt"]),
@@ -179,39 +186,59 @@ class Batch:
     ) -> NewEntry | Rejection:
         """Put the entry of ``members``, which this method changes, at the end; ``uid`` is free."""
         seq = self._start + len(self.rows)
+        if "at" not in members:
+            members["at"] = self.now_ms
         members["v"] = 1
         members["seq"] = seq
         members["prev"] = self._prev
         members["recorded_at"] = self.now_ms
+        kind = members.get("kind")
         try:
-            self._complete(members, seq, intended_endpoint)
+            if not isinstance(kind, str) or kind in COMPLETED_KINDS:
+                try:
+                    complete(members, self._history, seq, endpoint=intended_endpoint)
+                except (AttributeError, KeyError, TypeError):
+                    # Nobody has looked at these members yet. If they are malformed the codec says how, as a rejection
+                    # of this one item; if they are not, the exception is a fault of ours and goes on.
+                    self._codec.encode(members)
+                    raise
             data = self._codec.encode_checked(members) if is_checked else self._codec.encode(members)
         except FormatError as error:
             return Rejection(str(error), "malformed")
         except RejectedError as error:
             return Rejection(error.reason)
-        reason = check_admission(self._history, members, live)
-        if reason is not None:
-            return Rejection(reason)
-        digest = sha256(b"\x00" + data)
-        bearing = bears_state(str(members["kind"]))
+        if kind in RULED_KINDS:
+            reason = check_admission(self._history, members, live)
+            if reason is not None:
+                return Rejection(reason)
+        bearing = kind in STATE_KINDS
         if bearing:
             self.moved_history = True
             self._state.add(self._codec.decode(data))
-        row = NewEntry(seq, uid, digest.digest(), data, bearing)
-        self._prev = digest.hexdigest()
+        return self._link(seq, uid, data, bearing)
+
+    def _link(self, seq: int, uid: str, data: bytes, bearing: bool) -> NewEntry:
+        """The row of the entry ``data``, put at the end."""
+        leaf = _begin_leaf_hash()
+        leaf.update(data)
+        digest = leaf.digest()
+        row = NewEntry(seq, uid, digest, data, bearing)
+        self._prev = digest.hex()
         self.rows.append(row)
-        self._places[uid] = row
+        self._held[uid] = row
         return row
 
-    def _complete(self, members: dict[str, JsonValue], seq: int, intended_endpoint: str | None) -> None:
-        try:
-            complete(members, self._history, seq, endpoint=intended_endpoint)
-        except (AttributeError, KeyError, TypeError):
-            # Nobody has looked at these members yet. If they are malformed the codec says how, as a rejection of this
-            # one item; if they are not, the exception is a fault of ours and goes on.
-            self._codec.encode(members)
-            raise
+
+def _repeat_refused(earlier: StoredEntry | NewEntry, draft: AttemptDraft) -> Refused | Rejection:
+    """The earlier refusal where it is one of what ``draft`` states; else a conflict."""
+    stated = {name: draft.members[name] for name in _REFUSED_MEMBERS if name in draft.members}
+    exclude = draft.compare_exclude | _GATE_MEMBERS | _NEVER_STATED | {"reason"}
+    repeated = _repeat(earlier, stated, exclude)
+    if isinstance(repeated, Rejection):
+        return repeated
+    return Refused(
+        repeated.seq, repeated.leaf_hash, msgspec.json.decode(repeated.data)["reason"], created=False
+    )
 
 
 def _repeat(

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, NamedTuple, TypeVar
+from typing import Literal, TypeVar
+
+import msgspec
 
 from ledger.core.canonical import JsonValue
 from ledger.errors import ConflictError, RejectedError
@@ -27,8 +29,8 @@ class Draft:
     of a repeated ``uid``. ``live`` is false for history that comes from a file: an event on a dead grant then goes in
     and changes nothing. ``compare_exclude`` names the members that the comparison leaves out: looked-up members and
     commitments (``received_by`` and ``previous_developer`` always are); ``a.b`` is the member ``b`` of the object
-    ``a``. ``intended_endpoint`` is that of a ``delivery.settled``, which does not state it. ``is_checked`` is set by
-    :func:`checked` alone.
+    ``a``. ``intended_endpoint`` is that of a ``delivery.settled``, which does not state it. ``is_checked`` says that
+    what it states passed the codec's ``check_stated``, or the same checks where it was read.
     """
 
     members: Mapping[str, JsonValue]
@@ -66,7 +68,7 @@ def checked(draft: _AnyDraft, codec: Codec) -> _AnyDraft:
     return replace(draft, is_checked=True) if codec.check_stated(members) else draft
 
 
-class Appended(NamedTuple):
+class Appended(msgspec.Struct, frozen=True, gc=False):
     """A durable entry: the bytes ``data``, their place and leaf hash; ``created`` is false if it was there before."""
 
     seq: int

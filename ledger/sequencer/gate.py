@@ -9,31 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import NamedTuple
+
+import msgspec
 
 from ledger.core.canonical import JsonValue
-from ledger.core.grants import Backed, Question, check
+from ledger.core.grants import Question, explain, find_backing_among_good, find_failing_party
 from ledger.core.history import History
 from ledger.core.parties import developer_of_app, holding_at, is_processor
 from ledger.core.scopes import scope_of
 from ledger.errors import RejectedError
 
 _ASKED_MEMBERS = ("account", "developer", "app", "environment", "endpoint", "event_type")
+_asked = itemgetter(*_ASKED_MEMBERS)
+_ALL_TEXTS = (str,) * len(_ASKED_MEMBERS)
 
 
-def _asked(members: Mapping[str, Any]) -> tuple[Any, ...]:
-    get = members.get
-    return (
-        get("account"),
-        get("developer"),
-        get("app"),
-        get("environment"),
-        get("endpoint"),
-        get("event_type"),
-    )
-
-
-class Backing(NamedTuple):
+class Backing(msgspec.Struct, frozen=True, gc=False):
     """Yes, to the endpoint's ``url``: the grant and version that back it, until ``until_ms`` (exclusive) at most."""
 
     grant: str
@@ -50,26 +43,46 @@ class NotBacked:
     code: str
 
 
+class _Intent(NamedTuple):
+    """An intent that the parties do not contradict: where it goes, and whether app and developer may receive at all."""
+
+    url: str
+    is_in_good_standing: bool
+
+
 def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) -> Backing | NotBacked:
     """Whether the attempt with ``members`` (those of ``delivery.attempted``) is backed at ``now_ms``.
 
     Everything that ``history`` holds counts, whatever its order: a revocation recorded first always wins. Raises
     RejectedError when a member that the question is about is missing or no text.
     """
-    account, developer, app, environment, endpoint, event_type = asked = _asked(members)
-    if not (
-        account.__class__
-        is developer.__class__
-        is app.__class__
-        is environment.__class__
-        is endpoint.__class__
-        is event_type.__class__
-        is str
-    ):
-        named = zip(_ASKED_MEMBERS, asked, strict=True)
-        raise RejectedError(
-            f"an attempt needs {', '.join(name for name, value in named if type(value) is not str)}"
+    try:
+        asked = _asked(members)
+    except KeyError:
+        asked = ()
+    if tuple(map(type, asked)) != _ALL_TEXTS:
+        missing = [name for name in _ASKED_MEMBERS if type(members.get(name)) is not str]
+        raise RejectedError(f"an attempt needs {', '.join(missing)}")
+    account, developer, app, environment, endpoint, event_type = asked
+    intent = history.recall.ask(_check_intent, history, (endpoint, developer, app, environment), now_ms)
+    if isinstance(intent, NotBacked):
+        return intent
+    backed = None
+    if intent.is_in_good_standing:
+        backed = find_backing_among_good(history, account, developer, app, environment, event_type, now_ms)
+    if backed is None:
+        return NotBacked(
+            explain(history, Question(account, developer, app, environment, event_type, now_ms)).code
         )
+    scope = scope_of(event_type)
+    assert scope is not None, "an event type without a scope is never backed"
+    return Backing(backed.grant, backed.version, scope, intent.url, backed.until_ms)
+
+
+def _check_intent(
+    history: History, endpoint: str, developer: str, app: str, environment: str, now_ms: int
+) -> _Intent | NotBacked:
+    """What concerns the parties alone, and so is the same for every account: an answer to be remembered."""
     record = history.endpoints.get(endpoint)
     holding = None if record is None else holding_at(record, now_ms)
     if holding is None or holding.destination is None:
@@ -83,12 +96,7 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
         stale = _stale_intent(owner, holding.environment, developer, environment)
         if stale is not None:
             return stale
-    answer = check(history, Question(account, developer, app, environment, event_type, now_ms))
-    if not isinstance(answer, Backed):
-        return NotBacked(answer.code)
-    scope = scope_of(event_type)
-    assert scope is not None, "an event type without a scope is never backed"
-    return Backing(answer.grant, answer.version, scope, holding.url, answer.until_ms)
+    return _Intent(holding.url, find_failing_party(history, app, developer, now_ms) is None)
 
 
 def _stale_intent(owner: str, held_in: str, developer: str, environment: str) -> NotBacked | None:

@@ -6,10 +6,10 @@ never re-uses an old one. The transport takes a permit and nothing else.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import msgspec
 
 
-class Permit(NamedTuple):
+class Permit(msgspec.Struct, frozen=True, gc=False):
     """Leave to send one attempt's body to ``url``, once, before ``send_before_ms`` (exclusive, ledger clock).
 
     ``seq`` and ``leaf_hash`` are those of the durable ``delivery.attempted``, which holds everything else.
@@ -24,7 +24,7 @@ class Permit(NamedTuple):
     send_before_ms: int
 
 
-class Refused(NamedTuple):
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The attempt is not backed: ``code`` is the first failing test, ``seq`` the durable ``delivery.refused``.
 
     ``created`` is false when the same attempt had been refused before.

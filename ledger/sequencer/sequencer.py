@@ -14,10 +14,12 @@ may always repeat a call: the ``uid`` makes it the same entry.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Self, cast
@@ -32,6 +34,13 @@ from ledger.sequencer.recover import recover
 from ledger.sequencer.state import Head, State
 
 BATCH_ITEMS_MAX = 1_000
+
+SWITCH_INTERVAL_SECONDS = 0.000_5
+"""How long a thread that computes may keep the interpreter to itself while the sequencer's threads wait for it.
+
+Committing gives the interpreter up at every step of the database and asks for it back a dozen times a batch. At
+Python's own 5 ms it would get it back only when the next batch is judged, and the two would take turns.
+"""
 
 Items = Sequence[Draft | AttemptDraft]
 
@@ -99,6 +108,8 @@ class Sequencer:
         self._submitting = threading.Lock()
         self._closed = False
         self._flight: _Flight | None = None
+        # The setting is the process's, and shorter turns serve its other threads as well.
+        sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_SECONDS))
         self._committer = ThreadPoolExecutor(1, "sequencer-commit")
         self._judge = threading.Thread(target=self._run, name="sequencer-judge", daemon=True)
         self._judge.start()
@@ -211,14 +222,15 @@ class Sequencer:
             state = self._state = recover(self._store, self._codec)
             self._size = state.head.size
         items = [item for call in calls for item in call.items]
-        uids = [uid for item in items for uid in uids_of(item)]
+        named = [uids_of(item) for item in items]
+        uids = list(chain.from_iterable(named))
         taken: dict[str, StoredEntry | NewEntry] = dict(self._store.fetch_by_uids(uids)) if uids else {}
         if self._flight is not None:
             taken |= self._flight.batch.find(uids)
         batch = Batch(state, self._codec, taken, self._read_clock(state.head))
         # Any way out but the last lines leaves the state unusable: judging has moved it.
         self._state = None
-        outcomes = batch.judge_all(items)
+        outcomes = batch.judge_all(items, named)
         if calls and calls[0].whole and any(isinstance(outcome, Rejection) for outcome in outcomes):
             outcomes = [_withdrawn(outcome, state.head.size) for outcome in outcomes]
             self._state = None if batch.moved_history else state

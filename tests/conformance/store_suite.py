@@ -137,6 +137,17 @@ class EntryStoreSuite:
         assert sorted(found) == sorted(f"kind/{seq}" for seq in range(690, 700))
         assert found["kind/695"].seq == 695
 
+    @pytest.mark.parametrize(
+        "text", ["", "kind/1\0", 'kind/1"', "kind/\u00e9", "\ud800", "KIND/1", "kind/1 "]
+    )
+    def test_a_text_that_is_no_uid_is_not_taken(self, store: EntryStore, text: str) -> None:
+        store.append(0, rows(0, 3))
+        assert list(store.fetch_by_uids([text, "kind/2"])) == ["kind/2"]
+
+    def test_a_uid_asked_for_twice_is_found_once(self, store: EntryStore) -> None:
+        store.append(0, rows(0, 3))
+        assert list(store.fetch_by_uids(("kind/2", "kind/2"))) == ["kind/2"]
+
     def test_the_state_is_every_entry_that_bears_it_and_no_other(self, store: EntryStore) -> None:
         store.append(0, rows(0, 13_000))
         assert [row.seq for row in store.fetch_state()] == list(range(0, 13_000, 3))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from ledger.core import canonical
 from ledger.errors import ConflictError, ForkError, RejectedError, StoreError
 from ledger.sequencer.draft import Appended, Draft, Rejection, expect
+from ledger.sequencer.sequencer import SWITCH_INTERVAL_SECONDS
 from ledger.store.engine import begin_write, open_engine
 from tests.support.log_world import (
     START_MS,
@@ -336,3 +338,17 @@ def test_closing_finishes_what_was_handed_over(tmp_path: Path) -> None:
 def test_expecting_a_rejected_entry_raises_its_reason() -> None:
     with pytest.raises(RejectedError, match="no such thing"):
         expect(Rejection("no such thing"))
+
+
+@pytest.mark.parametrize("before_seconds", [0.005, SWITCH_INTERVAL_SECONDS / 2])
+def test_threads_that_compute_keep_the_interpreter_no_longer_than_committing_can_wait(
+    tmp_path: Path, before_seconds: float
+) -> None:
+    found_seconds = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(before_seconds)
+        open_world(tmp_path).close()
+        left_seconds = sys.getswitchinterval()
+    finally:
+        sys.setswitchinterval(found_seconds)
+    assert left_seconds == pytest.approx(min(before_seconds, SWITCH_INTERVAL_SECONDS))

@@ -174,6 +174,68 @@ def test_a_retired_endpoint_gets_nothing(world: World) -> None:
     assert refused(world.sequencer.request(attempt("d-1"))).code == "ENDPOINT_UNKNOWN"
 
 
+PARTY_CHANGES = {
+    "developer.suspended": ({"developer": "dev-a"}, "APP_OR_DEVELOPER_SUSPENDED"),
+    "app.suspended": ({"app": "app-a"}, "APP_OR_DEVELOPER_SUSPENDED"),
+    "app.transferred": ({"app": "app-a", "developer": "dev-b"}, "DEVELOPER_CHANGED_BY_TRANSFER"),
+    "endpoint.transferred": (
+        {"endpoint": "wh-a", "app": "app-a", "environment": "dev"},
+        "WRONG_ENVIRONMENT",
+    ),
+    "endpoint.retired": ({"endpoint": "wh-a"}, "ENDPOINT_UNKNOWN"),
+}
+
+
+@pytest.mark.parametrize("kind", PARTY_CHANGES)
+def test_a_change_of_a_party_counts_for_the_next_attempt_of_the_same_batch(world: World, kind: str) -> None:
+    members, code = PARTY_CHANGES[kind]
+    decisions = world.sequencer.submit(
+        [attempt("d-1"), draft(kind, "x", **members), attempt("d-2"), attempt("d-3", 1)]
+    ).result()
+    permitted(decisions[0])
+    assert [refused(decision).code for decision in decisions[2:]] == [code, code]
+
+
+@pytest.mark.parametrize("kind", PARTY_CHANGES)
+def test_a_recorded_change_of_a_party_counts_from_its_own_instant_on(world: World, kind: str) -> None:
+    members, code = PARTY_CHANGES[kind]
+    expect(world.sequencer.append(draft(kind, "x", **members, at=START_MS + 250)))
+    assert permitted(world.sequencer.request(attempt("d-1"))).send_before_ms == START_MS + 250
+    world.clock.ms += 249
+    permitted(world.sequencer.request(attempt("d-2")))
+    world.clock.ms += 1
+    assert refused(world.sequencer.request(attempt("d-3"))).code == code
+
+
+@pytest.mark.parametrize("family", ["developer", "app"])
+def test_a_party_that_is_reinstated_receives_again(world: World, family: str) -> None:
+    members = {family: f"{family[:3]}-a"}
+    decisions = world.sequencer.submit(
+        [
+            draft(f"{family}.suspended", "x", **members),
+            attempt("d-1"),
+            draft(f"{family}.reinstated", "x", **members, at=START_MS + 1),
+        ]
+    ).result()
+    refused(decisions[1])
+    world.clock.ms += 1
+    permitted(world.sequencer.request(attempt("d-2")))
+
+
+def test_a_processor_receives_until_its_declaration_ends(world: World) -> None:
+    world.sequencer.append_many(
+        [
+            draft("app.registered", "app-b", app="app-b", developer="dev-b"),
+            draft("endpoint.transferred", "wh-a", endpoint="wh-a", app="app-b", developer="dev-b"),
+            draft("processor.declared", "b", developer="dev-a", processor="dev-b", until=START_MS + 100),
+        ]
+    )
+    world.clock.ms += 99
+    permitted(world.sequencer.request(attempt("d-1")))
+    world.clock.ms += 1
+    assert refused(world.sequencer.request(attempt("d-2"))).code == "ENDPOINT_NOT_OWNED"
+
+
 def test_an_endpoint_that_moved_to_another_app_gets_nothing_meant_for_the_first(world: World) -> None:
     outcomes = world.sequencer.append_many(
         [
