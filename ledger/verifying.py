@@ -6,9 +6,7 @@ takes from it neither key nor state.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,18 +125,6 @@ def find_earlier(settings: Settings, asked: Asked, vkey: str) -> list[EarlierChe
     return earlier
 
 
-@contextmanager
-def _collecting_later() -> Iterator[None]:
-    """No search for cycles meanwhile: a history of millions of events has none, and looking doubles its cost."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def run_verification(
     settings: Settings,
     asked: Asked,
@@ -160,8 +146,7 @@ def run_verification(
         hashes_are_tiles=asked.tiles is not None,
         identities=identities,
     )
-    with _collecting_later():
-        verified = verify(request, make_engine(asked), MsgspecCodec(), on_progress)
+    verified = verify(request, make_engine(asked), MsgspecCodec(), on_progress)
     if note is not None:
         verified.report.notes.insert(0, note)
     if asked.remember and verified.note is not None and verified.checkpoint is not None:

@@ -16,30 +16,33 @@ from ledger.core.history import History
 from ledger.core.judgement import Judgement, judge
 from ledger.ports import Attempt, Sweep
 
+_KINDS = ("delivery.attempted", "delivery.settled", "delivery.imported")
 
-def load_deliveries(attempt: Attempt, reader: EntryReader) -> list[Delivery]:
+Positions = tuple[int, ...]
+"""Where the entries of one delivery stand, ascending: who it is, as the seqs that forged entries state may not be."""
+
+
+def load_deliveries(attempt: Attempt, reader: EntryReader) -> list[tuple[Positions, Delivery]]:
     """The deliveries that the entries at ``attempt.seqs`` tell of, ascending by first entry.
 
     Nearly always one: an engine names attempts by hashes, and forced entries can repeat an attempt.
     """
-    groups: dict[tuple[str, int], tuple[list[Any], list[Any], list[Any]]] = {}
-    for seq in sorted(set(attempt.seqs)):
-        entry: Any = reader.entry(seq)
-        if entry is None:
-            continue
-        attempts, settlements, imports = groups.setdefault((entry.delivery, entry.attempt), ([], [], []))
-        {
-            "delivery.attempted": attempts,
-            "delivery.settled": settlements,
-            "delivery.imported": imports,
-        }[entry.kind].append(entry)
-    found: list[Delivery] = []
-    for attempts, settlements, imports in groups.values():
-        found += [from_imported(entry) for entry in imports]
+    groups: dict[tuple[str, int], dict[str, list[tuple[int, Any]]]] = {}
+    for position in sorted(set(attempt.seqs)):
+        entry: Any = reader.entry(position)
+        if entry is not None:
+            of_kinds = groups.setdefault((entry.delivery, entry.attempt), {})
+            of_kinds.setdefault(entry.kind, []).append((position, entry))
+    found: list[tuple[Positions, Delivery]] = []
+    for of_kinds in groups.values():
+        attempts, settlements, imports = (of_kinds.get(kind, []) for kind in _KINDS)
+        found += [((position,), from_imported(entry)) for position, entry in imports]
         if attempts or settlements:
-            found.append(from_attempt(attempts[0] if attempts else None, settlements))
-        found += [from_attempt(entry, []) for entry in attempts[1:]]
-    return sorted(found, key=lambda delivery: delivery.seqs)
+            told = attempts[:1] + settlements
+            delivery = from_attempt(attempts[0][1] if attempts else None, [entry for _, entry in settlements])
+            found.append((tuple(sorted(position for position, _ in told)), delivery))
+        found += [((position,), from_attempt(entry, [])) for position, entry in attempts[1:]]
+    return sorted(found, key=lambda each: each[0])
 
 
 def find_copies(
@@ -48,17 +51,17 @@ def find_copies(
     history: History,
     tree_size: int,
     ledger_time_ms: int,
-) -> set[tuple[int, ...]]:
-    """The seqs of attempts that repeat an earlier one: the same account's event, disclosed at the same endpoint before.
+) -> set[Positions]:
+    """The positions of attempts that repeat an earlier one: the same account's event, disclosed at the same endpoint before.
 
     Retries of one delivery are no copies of each other, and neither is a replay, which was asked for. The earlier one is
-    the one that started first, then the lower seq.
+    the one that started first, then the one that stands first.
     """
-    copies: set[tuple[int, ...]] = set()
+    copies: set[Positions] = set()
     for group in groups:
         seen: dict[tuple[str, str | None, str], set[str]] = {}
-        deliveries = [delivery for attempt in group for delivery in load_deliveries(attempt, reader)]
-        for delivery in sorted(deliveries, key=lambda each: (each.started_at_ms, each.seqs)):
+        loaded = [each for attempt in group for each in load_deliveries(attempt, reader)]
+        for positions, delivery in sorted(loaded, key=lambda each: (each[1].started_at_ms, each[0])):
             if delivery.disclosure == "none" or delivery.event is None or delivery.replay is not None:
                 continue
             judged = judge(delivery, history, tree_size=tree_size, ledger_time_ms=ledger_time_ms)
@@ -67,7 +70,7 @@ def find_copies(
             key = (delivery.account, delivery.event, judged.actual.endpoint)
             earlier = seen.setdefault(key, set())
             if earlier - {delivery.delivery} and judged.now:
-                copies.add(delivery.seqs)
+                copies.add(positions)
             earlier.add(delivery.delivery)
     return copies
 
@@ -85,9 +88,9 @@ def judge_suspects(
     """The judgement of every attempt that the sweep did not call clean, in the order of the log."""
     copies = find_copies(sweep.copies, reader, history, tree_size, ledger_time_ms)
     for count, attempt in enumerate(sweep.suspects, 1):
-        for delivery in load_deliveries(attempt, reader):
+        for positions, delivery in load_deliveries(attempt, reader):
             yield judge(
-                replace(delivery, is_duplicate=delivery.seqs in copies),
+                replace(delivery, is_duplicate=positions in copies),
                 history,
                 tree_size=tree_size,
                 ledger_time_ms=ledger_time_ms,

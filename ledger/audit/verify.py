@@ -14,8 +14,10 @@ in the report's notes.
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ledger.audit.backing import judge_suspects
@@ -82,9 +84,22 @@ def verify(request: Request, engine: Engine, codec: Codec, on_progress: Progress
         on_progress=on_progress,
     )
     try:
-        return _Verification(request, reading, engine.name, codec, on_progress).run(note, size)
+        with _no_search_for_cycles():
+            return _Verification(request, reading, engine.name, codec, on_progress).run(note, size)
     finally:
         reading.close()
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """A verification keeps millions of small objects to its end; going through them again and again only costs."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 class _Verification:
@@ -116,12 +131,21 @@ class _Verification:
             self._seals.check_roots(self._reading, self._structure.size)
         else:
             self._notes.append("the index was not replayed: map_root of the seals is unchecked")
-        for position in self._reading.repeated_uids():
-            self._faults.tell(position, "ENTRY_MALFORMED", "the uid is another entry's")
         if self._request.identities is not None:
             self._request.identities.finish(self._faults, self._notes)
-        sweep = self._reading.sweep(self._history, self._structure.size, self._structure.ledger_time_ms)
-        findings, judgements = self._judge(sweep)
+        structure = self._structure
+        sweeping = self._reading.start_sweep(self._history, structure.size, structure.ledger_time_ms)
+        # While the engine sweeps, what needs no sweep.
+        findings = [
+            of_entry(found) for entry in self._state for found in find_entry_findings(entry, self._history)
+        ]
+        for position in self._reading.repeated_uids():
+            self._faults.tell(position, "ENTRY_MALFORMED", "the uid is another entry's")
+        sweep = sweeping()
+        judgements = self._judge(sweep)
+        findings += [found for judged in judgements if (found := of_judgement(judged)) is not None]
+        sightings = [Sighting(*place, *seen) for place, seen in sorted(sweep.resolved.items())]
+        findings += [of_collision(collision) for collision in find_collisions(self._history, sightings)]
         report = self._report(findings, judgements, sweep, checkpoint)
         sound = report.exit_status != 2 and checkpoint is not None
         return Verified(
@@ -180,13 +204,8 @@ class _Verification:
             )
         return checkpoint
 
-    def _judge(self, sweep: Sweep) -> tuple[list[Finding], list[Judgement]]:
-        findings = [
-            of_entry(found) for entry in self._state for found in find_entry_findings(entry, self._history)
-        ]
-        sightings = [Sighting(*place, *seen) for place, seen in sorted(sweep.resolved.items())]
-        findings += [of_collision(collision) for collision in find_collisions(self._history, sightings)]
-        judgements = list(
+    def _judge(self, sweep: Sweep) -> list[Judgement]:
+        return list(
             judge_suspects(
                 sweep,
                 EntryReader(self._request.source, self._codec),
@@ -197,8 +216,6 @@ class _Verification:
                 on_progress=lambda done: self._on_progress("explaining findings", done, done),
             )
         )
-        findings += [found for judged in judgements if (found := of_judgement(judged)) is not None]
-        return findings, judgements
 
     def _report(
         self,

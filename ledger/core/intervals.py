@@ -3,8 +3,7 @@
 Engines say only backed or not; the reason is :mod:`ledger.core.grants`'s. A delivery at ``t`` to R's developer, app and
 environment is backed when
 
-- some :class:`GrantInterval` of its account and R, with its event type's scope or ``all``, contains ``t``
-  (a sweep: +1 at each start, -1 at each end), and
+- some :class:`GrantInterval` of its account and R, with the bit of its event type's scope, contains ``t``, and
 - no :class:`StandingInterval` of R's app or R's developer contains ``t``;
 
 and R is looked up in :func:`destination_intervals` (several live endpoints: the intended one, else the lowest seq),
@@ -23,9 +22,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ledger.core.folding import OPEN_END_MS, Line, Steps
-from ledger.core.history import AccountRecord, EndpointRecord, History, Holding
+from ledger.core.history import EndpointRecord, History, Holding
 from ledger.core.parties import GOOD, fold_holdings, fold_owners, fold_processors, fold_standing
-from ledger.core.scopes import scopes_of_mask
 from ledger.core.timelines import timeline_of
 
 Pair = tuple[int, int]
@@ -33,13 +31,16 @@ Pair = tuple[int, int]
 
 
 class GrantInterval(NamedTuple):
-    """When ``account``'s data of ``scope`` (or ``all``) may go to the developer's app; disjoint for equal names."""
+    """When ``account``'s data of ``scopes`` (a mask of section 2.1) may go to the developer's app.
+
+    Those of two grants may overlap.
+    """
 
     account: str
     developer: str
     app: str
     environment: str
-    scope: str
+    scopes: int
     from_ms: int
     to_ms: int
 
@@ -124,25 +125,17 @@ def subtract(pairs: Iterable[Pair], holes: Iterable[Pair]) -> list[Pair]:
 
 
 def grant_intervals(history: History) -> Iterator[GrantInterval]:
-    """Every effective grant: each account's live spans, merged per parties and scope, without its bad standing."""
+    """Every effective grant: the live spans of each, without the bad standing of its account."""
     for record in history.accounts.values():
-        yield from _account_intervals(record)
-
-
-def _account_intervals(record: AccountRecord) -> Iterator[GrantInterval]:
-    found: dict[tuple[str, str, str, str], list[Pair]] = {}
-    for grant in record.grants:
-        timeline = timeline_of(grant, keep=False)
-        if timeline is None:
-            continue
-        for span in timeline.spans:
-            for scope in scopes_of_mask(span.scopes):
-                key = (span.developer, timeline.app, timeline.environment, scope)
-                found.setdefault(key, []).append((span.from_ms, span.to_ms))
-    bad = _bad_pairs(record.standing)
-    for (developer, app, environment, scope), pairs in found.items():
-        for from_ms, to_ms in subtract(merge(pairs), bad):
-            yield GrantInterval(record.account, developer, app, environment, scope, from_ms, to_ms)
+        bad = _bad_pairs(record.standing)
+        for grant in record.grants:
+            timeline = timeline_of(grant, keep=False)
+            if timeline is None:
+                continue
+            parties = (timeline.app, timeline.environment)
+            for from_ms, to_ms, developer, scopes, _ in timeline.spans:
+                for start_ms, end_ms in subtract([(from_ms, to_ms)], bad) if bad else ((from_ms, to_ms),):
+                    yield GrantInterval(record.account, developer, *parties, scopes, start_ms, end_ms)
 
 
 def _bad_pairs(line: Line[Steps[str]] | None) -> list[Pair]:

@@ -15,6 +15,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -79,8 +80,8 @@ def _misplaced(entry: Any, history: History) -> Iterable[LedgerFinding]:
     if entry.kind not in RULED_KINDS:
         return
     live = entry.via != "file"
-    members = {name: getattr(entry, name, None) for name in MEMBERS_READ}
-    stated = {name: value for name, value in members.items() if value is not None}
+    read = _members_read(entry.__class__)
+    stated = {name: value for name in read if (value := getattr(entry, name)) is not None}
     refusal = find_refusal(history, stated, live, as_of_size=entry.seq)
     if refusal is not None:
         yield LedgerFinding(entry.seq, refusal.code, "I", refusal.reason)
@@ -88,6 +89,12 @@ def _misplaced(entry: Any, history: History) -> Iterable[LedgerFinding]:
         yield LedgerFinding(
             entry.seq, "GRANT_AFTER_TERMINAL", "P", f"the grant {entry.grant} was dead by then"
         )
+
+
+@cache
+def _members_read(entry_type: type) -> tuple[str, ...]:
+    """The members of an entry's type, whichever decoder made it, that a refusal can depend on."""
+    return tuple(name for name in MEMBERS_READ if hasattr(entry_type, name))
 
 
 def _is_dead_letter(entry: Any, history: History) -> bool:

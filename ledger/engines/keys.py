@@ -1,98 +1,170 @@
-"""The index keys of typed entries, as small integers (ledger format, sections 1.4 and 1.7).
+"""The index keys of a chunk's entries, as 64-bit ids (ledger format, sections 1.4 and 1.7).
 
-``keys_of`` gives for a struct exactly what ``ledger.core.index.index_keys`` gives for its members. Keys are interned per
-process; the shard of a key is the top bit of its position in the map, so that two processes can each build one half.
+``KeyColumns`` gives for every entry exactly the keys that ``ledger.core.index.index_keys`` gives for its members, but as
+ids: hashes of the keys under the verification's secret, so that processes agree on them without asking. Each key's text is
+made once for each process, for its position in the map. What becomes of two keys with one id is told in
+:mod:`ledger.engines.key_files`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
 from typing import Any
 
-from ledger.core.entries import KINDS
-from ledger.core.entries.codec import rules_of
-from ledger.core.index import key_position
+import msgspec
+import numpy as np
 
-_DEVELOPER_NAMES = ("developer", "previous_developer", "processor")
-_PARTIES: dict[str, tuple[bool, bool, tuple[str, ...], bool]] = {}
+from ledger.core import canonical
+from ledger.core.index import index_keys, key_position
+from ledger.core.strict import is_tag
+from ledger.engines.key_files import SHARDS, Ids, ShardRows
+from ledger.engines.layout_match import Group, Integers
+from ledger.engines.scan import ChunkScan
+from ledger.engines.text_hash import WORD_BYTES, TextHash, Words, tag_words
+from ledger.errors import FormatError
 
-for _kind, _source in KINDS.items():
-    _names = {rule.name for rule in rules_of(_source)}
-    _PARTIES[_kind] = (
-        "account" in _names,
-        "subjects" in _names,
-        tuple(name for name in _DEVELOPER_NAMES if name in _names),
-        "received_by" in _names,
-    )
+TAG_CHARACTERS = 34
 
 
-class KeyInterner:
-    """``key -> id`` for one process; bit 0 of an id is the key's shard."""
+@dataclass(slots=True)
+class FoundKeys:
+    """The keys of one chunk: ids that are new to this process with their positions, and the rows of each shard."""
 
-    def __init__(self, worker: int) -> None:
-        self.worker = worker
-        self._ids: dict[str, int] = {}
-        self._of_parties: dict[tuple[Any, ...], tuple[int, ...]] = {}
-        self._fresh: list[tuple[int, str]] = []
+    fresh_ids: Ids
+    fresh_positions: bytes
+    shards: Sequence[ShardRows]
 
-    def id_of(self, key: str) -> int:
-        """The id of ``key``, new or known."""
-        known = self._ids.get(key)
+
+@dataclass(slots=True)
+class _Column:
+    """Keys of one sort: which entries have them, their ids, and what makes their texts.
+
+    The text is ``prefix``, then the tag of ``high`` and ``low`` where there is one, then ``suffixes[which[i]]``.
+    """
+
+    places: Integers
+    ids: Ids
+    prefix: str
+    suffixes: Sequence[str]
+    which: Any
+    high: Words | None = None
+    low: Words | None = None
+
+    def text(self, row: int) -> str:
+        tag = "" if self.high is None or self.low is None else f"a_{self.high[row]:016x}{self.low[row]:016x}"
+        return f"{self.prefix}{tag}{self.suffixes[self.which[row]]}"
+
+
+@dataclass(slots=True)
+class KeyColumns:
+    """Finds the keys of chunk after chunk; ``known`` are the ids told before, ascending, with their shards."""
+
+    secret: bytes
+    hashes: dict[str, TextHash]
+    developers: dict[str, int] = field(default_factory=dict)
+    known: Ids = field(default_factory=lambda: np.zeros(0, np.uint64))
+    shards: Any = field(default_factory=lambda: np.zeros(0, np.uint8))
+
+    @classmethod
+    def under(cls, secret: bytes) -> KeyColumns:
+        """Nothing known yet."""
+        sorts = ("acct:", "subj:", "pair:", "")
+        return cls(secret, {sort: TextHash(secret, f"key {sort}") for sort in sorts})
+
+    def find(self, scan: ChunkScan) -> FoundKeys:
+        """The keys of the entries of a whole chunk."""
+        columns = [column for group in scan.groups for column in self._of_group(group)]
+        columns.append(self._of_typed(scan))
+        places = np.concatenate([column.places for column in columns])
+        ids = np.concatenate([column.ids for column in columns])
+        distinct, firsts, which = np.unique(ids, return_index=True, return_inverse=True)
+        fresh_ids, positions = self._learn(distinct, firsts, columns)
+        shards = self.shards[np.searchsorted(self.known, distinct)][which]
+        order = np.argsort(places.astype(np.uint16), kind="stable")
+        places, ids, shards = places[order], ids[order], shards[order]
+        rows = [(places[shards == shard], ids[shards == shard]) for shard in range(SHARDS)]
+        return FoundKeys(fresh_ids, positions, rows)
+
+    def _learn(self, distinct: Ids, firsts: Integers, columns: Sequence[_Column]) -> tuple[Ids, bytes]:
+        """Take in what is new among the ``distinct`` ids, each first seen in row ``firsts[i]`` of all columns."""
+        at = np.searchsorted(self.known, distinct)
+        is_new = np.ones(len(distinct), bool)
+        inside = at < len(self.known)
+        is_new[inside] = self.known[at[inside]] != distinct[inside]
+        fresh = distinct[is_new]
+        starts = np.cumsum([0, *(len(column.ids) for column in columns)])
+        rows = firsts[is_new]
+        of_column = np.searchsorted(starts, rows, side="right") - 1
+        positions = [
+            key_position(columns[column].text(row))
+            for column, row in zip(of_column.tolist(), (rows - starts[of_column]).tolist(), strict=True)
+        ]
+        shards = np.array([position[0] >> 7 for position in positions], np.uint8)
+        self.known = np.insert(self.known, at[is_new], fresh)
+        self.shards = np.insert(self.shards, at[is_new], shards)
+        return fresh, b"".join(positions)
+
+    def _of_group(self, group: Group) -> Iterable[_Column]:
+        places, none = group.places, np.zeros(len(group.places), np.int64)
+        tags = group.tag("account") if "account" in group.layout.members else None
+        if tags is not None:
+            high, low = tags
+            yield _Column(places, self._of_tags("acct:", high, low), "acct:", [""], none, high, low)
+        for span in group.layout.tag_lists.get("subjects", ()):
+            high, low = group.tag_at(span)
+            yield _Column(places, self._of_tags("subj:", high, low), "subj:", [""], none, high, low)
+        lists = [noted.developers for noted in group.noted]
+        for number in range(max(map(len, lists), default=0)):
+            names = [names[number] if number < len(names) else "" for names in lists]
+            has_name = np.array([number < len(names) for names in lists])[group.which]
+            which = group.which[has_name]
+            hashed = np.array([self._of_developer(name) for name in names], np.uint64)[which]
+            yield _Column(places[has_name], hashed, "dev:", names, which)
+            if tags is not None:
+                high, low = tags[0][has_name], tags[1][has_name]
+                ids = self.hashes["pair:"].with_number(self._of_tags("pair:", high, low), hashed)
+                texts = [f":{name}" for name in names]
+                yield _Column(places[has_name], ids, "pair:", texts, which, high, low)
+
+    def _of_developer(self, name: str) -> int:
+        """The id of a developer's key: a digest, since developers may choose their names."""
+        known = self.developers.get(name)
         if known is None:
-            known = len(self._ids) << 1 | key_position(key)[0] >> 7
-            self._ids[key] = known
-            self._fresh.append((known, key))
+            digest = blake2b(name.encode(), key=self.secret, digest_size=WORD_BYTES).digest()
+            known = self.developers[name] = int.from_bytes(digest)
         return known
 
-    def take_fresh(self) -> list[tuple[int, str]]:
-        """``(id, key)`` of those that are new since the last call."""
-        fresh, self._fresh = self._fresh, []
-        return fresh
+    def _of_tags(self, sort: str, high: Words, low: Words) -> Ids:
+        return self.hashes[sort].of_words((high, low))
 
-    def ids_of_keys(self, keys: list[str]) -> list[int]:
-        """The ids of keys that the core computed."""
-        return [self.id_of(key) for key in keys]
+    def _of_typed(self, scan: ChunkScan) -> _Column:
+        """The keys of entries that came one by one, from their members as the core reads them."""
+        places, texts = [], []
+        for place, entry in scan.typed.items():
+            data = scan.data[place]
+            try:
+                members = canonical.decode(data) if entry is None else msgspec.json.decode(data)
+            except FormatError:
+                continue
+            for key in index_keys(members):
+                places.append(place)
+                texts.append(key)
+        ids = np.array([self._id_of(key) for key in texts], np.uint64)
+        return _Column(np.array(places, np.int64), ids, "", texts, range(len(texts)))
 
-    def ids_of(self, entry: Any) -> list[int]:
-        """The ids of the keys of a struct of a known kind, each once, in any order."""
-        has_account, has_subjects, developer_names, has_receiver = _PARTIES[entry.kind]
-        ids: list[int] = []
-        developers: tuple[str | None, ...] = ()
-        if developer_names:
-            developers = tuple([getattr(entry, name) for name in developer_names])
-        if has_receiver and entry.received_by is not None:
-            developers = (*developers, entry.received_by.developer)
-        account = entry.account if has_account else None
-        if account is not None or developers:
-            parties = (account, *developers)
-            known = self._of_parties.get(parties)
-            if known is None:
-                known = self._of_parties[parties] = tuple(self._ids_of_parties(account, developers))
-            ids.extend(known)
-        if has_subjects:
-            id_of = self.id_of
-            ids += [id_of("subj:" + tag) for tag in entry.subjects]
-        return ids
-
-    def _ids_of_parties(self, account: str | None, developers: tuple[str | None, ...]) -> list[int]:
-        keys = []
-        if account is not None:
-            keys.append(f"acct:{account}")
-        for developer in sorted({name for name in developers if name is not None}):
-            keys.append(f"dev:{developer}")
-            if account is not None:
-                keys.append(f"pair:{account}:{developer}")
-        return self.ids_of_keys(keys)
-
-
-def members_of(entry: Any) -> Mapping[str, object]:
-    """The members of a struct that index keys can come from, for comparison with the core."""
-    members: dict[str, object] = {}
-    for name in ("account", *_DEVELOPER_NAMES, "subjects"):
-        value = getattr(entry, name, None)
-        if value is not None:
-            members[name] = value
-    owner = getattr(entry, "received_by", None)
-    if owner is not None:
-        members["received_by"] = {"developer": owner.developer}
-    return members
+    def _id_of(self, key: str) -> int:
+        """The id of a key's text: the same as in a column."""
+        sort = key[: key.index(":") + 1]
+        if sort == "dev:":
+            return self._of_developer(key[len(sort) :])
+        end = len(sort) + TAG_CHARACTERS
+        tag, rest = key[len(sort) : end], key[end:]
+        # Members of unknown kinds may hold any text where others hold tags.
+        if not is_tag(tag) or (rest[:1] != ":" if sort == "pair:" else rest):
+            return self.hashes[""].of_text(key)
+        hashed = self.hashes[sort].of_numbers(*tag_words(tag))
+        if sort == "pair:":
+            return self.hashes[sort].with_one_number(hashed, self._of_developer(rest[1:]))
+        return hashed

@@ -118,19 +118,14 @@ def _is_sorted_set(items: list[str]) -> bool:
 
 
 class KindColumns:
-    """The checks of one kind over many entries at once; members with one pattern are checked together.
+    """The checks of one kind over many entries at once; members with one pattern are checked together."""
 
-    ``without`` are members that the caller checks in another way.
-    """
-
-    def __init__(self, kind: str, without: frozenset[str]) -> None:
+    def __init__(self, kind: str) -> None:
         self._lists: list[MemberCheck] = []
         self._optional: list[MemberCheck] = []
         together: dict[ColumnCheck, list[str]] = {}
         nested: dict[str, list[MemberCheck]] = {}
         for check in member_checks(kind):
-            if (check.outer or check.name) in without:
-                continue
             if check.outer is not None:
                 nested.setdefault(check.outer, []).append(check)
             elif check.is_list:

@@ -1,8 +1,6 @@
 """Chunks of a log over several processes, results in order.
 
-Workers are *spawned*, never forked: the caller may have threads. They all hash strings with one fixed seed, so that
-equal uids and keys have equal 64-bit hashes in each; whoever builds collisions on purpose gains nothing, since equal
-hashes only name candidates for an exact comparison.
+Workers are *spawned*, never forked: the caller may have threads.
 """
 
 from __future__ import annotations
@@ -42,7 +40,6 @@ def _scan_chunk(first: int, count: int) -> ChunkResult:
 
 
 _WORKER_ENVIRONMENT = {
-    "PYTHONHASHSEED": "0",
     # Blocks come and go by the thousand; giving their memory back to the system each time costs a tenth of the reading.
     "MALLOC_MMAP_THRESHOLD_": str(256 << 20),
     "MALLOC_TRIM_THRESHOLD_": str(512 << 20),
@@ -52,7 +49,7 @@ _WORKER_ENVIRONMENT = {
 
 @contextmanager
 def worker_environment() -> Iterator[None]:
-    """Processes spawned inside hash strings alike and keep their memory."""
+    """Processes spawned inside keep their memory."""
     before = {name: os.environ.get(name) for name in _WORKER_ENVIRONMENT}
     os.environ.update(_WORKER_ENVIRONMENT)
     try:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from ledger.core.entries import Entry
 from ledger.core.history import History
 from ledger.engines.chunk import ScanJob
 from ledger.engines.files import read_state
-from ledger.engines.index_replay import replay_index
+from ledger.engines.joint import Joint
 from ledger.engines.pool import scan_chunks
 from ledger.engines.recurring import Fresh
-from ledger.engines.rows import LeftOver, Resolved
+from ledger.engines.replay import replay_index
+from ledger.engines.rows import Resolved, merge_resolved
+from ledger.engines.structs import known_entry_type
 from ledger.ports import ChunkFacts, Codec, LogSource, Sweep
 
 if TYPE_CHECKING:
@@ -23,6 +29,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str, int, int], None]
 DUCKDB_MEMORY = "1500MB"
+SECRET_BYTES = 16
 
 
 class ParallelReading:
@@ -37,6 +44,7 @@ class ParallelReading:
         with_index: bool,
         with_identities: bool,
         processes: int,
+        group_entries: int,
         on_progress: Progress,
     ) -> None:
         self._source = source
@@ -45,13 +53,17 @@ class ParallelReading:
         self._processes = processes
         self._on_progress = on_progress
         self._scratch = Path(tempfile.mkdtemp(prefix="grantledger-verify-"))
-        self._job = ScanJob(source, self._scratch, with_index, with_identities)
+        secret = secrets.token_bytes(SECRET_BYTES)
+        self._job = ScanJob(source, self._scratch, with_index, with_identities, secret, group_entries)
+        self._decode_list = msgspec.json.Decoder(list[known_entry_type()]).decode  # type: ignore[misc]
         self._connection: DuckDBPyConnection | None = None
         self.firsts: list[int] = []
         self.rows = 0
-        self.left_over: list[LeftOver] = []
         self.recurring: list[Fresh] = []
         self.resolved: Resolved = {}
+        self._joint = Joint(secret)
+        self._background = ThreadPoolExecutor(1, "sweep")
+        self._uids: Future[list[int]] | None = None
 
     def chunks(self) -> Iterator[ChunkFacts]:
         """Read the log once, in order."""
@@ -59,19 +71,22 @@ class ParallelReading:
         for result in scan_chunks(self._job, self._size, self._processes):
             self.firsts.append(result.facts.first)
             self.rows += result.rows
-            self.left_over += result.left_over
+            self._joint.add(result.facts.first, result.left_over)
             self.recurring += result.recurring
-            for place, (first, last) in result.resolved.items():
-                seen = self.resolved.get(place, (first, last))
-                self.resolved[place] = (min(first, seen[0]), max(last, seen[1]))
+            merge_resolved(self.resolved, result.resolved)
             done += result.facts.count
             self._on_progress("reading entries", done, self._size)
             yield result.facts
 
     def state_entries(self, chunk: ChunkFacts) -> Iterable[Entry]:
         """The entries of a chunk that a fold over the log needs, in order."""
-        decode = self._codec.decode
-        return [decode(data) for data in read_state(self._scratch, chunk.first)]
+        data = read_state(self._scratch, chunk.first)
+        try:
+            # Each was found sound when it was scanned; nothing has to be checked again but its members' names.
+            entries: list[Entry] = self._decode_list(b"[" + b",".join(data) + b"]")
+        except msgspec.MsgspecError:
+            return [self._codec.decode(each) for each in data]
+        return entries
 
     def connection(self) -> DuckDBPyConnection:
         """The DuckDB connection of this reading, with as many threads as it has processes."""
@@ -87,9 +102,13 @@ class ParallelReading:
 
     def repeated_uids(self) -> list[int]:
         """Seqs of entries whose ``uid`` an earlier entry has, ascending."""
+        return (self._uids or self._start_uids()).result()
+
+    def _start_uids(self) -> Future[list[int]]:
         from ledger.engines.uids import repeated_uids
 
-        return repeated_uids(self.connection(), self._scratch, self.firsts, self._source)
+        cursor = self.connection().cursor()
+        return self._background.submit(repeated_uids, cursor, self._scratch, self.firsts, self._source)
 
     def map_roots(self, map_sizes: Sequence[int]) -> list[bytes]:
         """The index map's root over the first n entries, for each n (ascending)."""
@@ -98,19 +117,27 @@ class ParallelReading:
         self._on_progress("replaying the index", self._size, self._size)
         return roots
 
-    def sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Sweep:
-        """Tell the attempts that are surely clean from the others."""
+    def start_sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Callable[[], Sweep]:
+        """Begin to tell the attempts that are surely clean from the others; what is returned waits for the end."""
         from ledger.engines.sweep import DuckSweep
 
         self._on_progress("judging deliveries", 0, self.rows)
-        swept = DuckSweep(self.connection(), self._scratch, self.firsts, history).run(
-            self.recurring, self.left_over, self.resolved
-        )
-        self._on_progress("judging deliveries", self.rows, self.rows)
-        return swept
+        self._uids = self._start_uids()
+        joining, recurring, left_over = self._joint.take()
+        sweep = DuckSweep(self.connection(), self._scratch, self.firsts, joining, history)
+        sweep.prepare(self.recurring + recurring, left_over)
+        sweeping = self._background.submit(sweep.run, left_over, self.resolved)
+
+        def finish() -> Sweep:
+            swept = sweeping.result()
+            self._on_progress("judging deliveries", self.rows, self.rows)
+            return swept
+
+        return finish
 
     def close(self) -> None:
         """Remove what the reading left on disk."""
+        self._background.shutdown()
         if self._connection is not None:
             self._connection.close()
             self._connection = None

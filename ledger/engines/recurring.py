@@ -1,19 +1,20 @@
-"""What recurs in delivery entries, interned: checked once, then known by a small number (ledger format, section 1.7).
+"""What recurs in entries, interned: known by a small number once it was seen (ledger format, section 1.7).
 
 Of the members of a delivery most say again what thousands of others said: the parties, the endpoint, the event type, the
-worker, where it went. For each kind those are read as one tuple. A tuple that was seen before needs no check of its
-members' patterns and is already the *route* (what was intended) or the *arrival* (what was observed) of a row.
+worker, where it went. Those are read as one tuple, the *route* (what was intended) or the *arrival* (what was observed) of
+a row. What a matcher of layouts has to know of recurring values is a :class:`Noted`, made once for all entries that have
+them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.core.entries import Observed, ReceivedBy
-from ledger.engines.patterns import SingleMatch, member_checks
 from ledger.engines.structs import struct_of
+from ledger.errors import StoreError
 
 ROUTE_OF_ATTEMPT = (
     "via",
@@ -45,6 +46,9 @@ WORKER_BITS = 24
 """Ids of one process lie below ``1 << WORKER_BITS``; the process's number stands above, so that no two collide."""
 _KIND_BITS = 22
 
+NO_ID = -1
+"""Stands for a route or arrival that an entry has not."""
+
 Fresh = tuple[int, str, tuple[Any, ...]]
 """``(id, kind, values)`` in the order of the names above."""
 
@@ -55,25 +59,24 @@ class Recurring:
     def __init__(self, kind: str, names: tuple[str, ...], base: int) -> None:
         self._kind = kind
         self._get: Callable[[Any], tuple[Any, ...]] = attrgetter(*names)
-        self._matches = SingleMatch(
-            [check for check in member_checks(kind) if (check.outer or check.name) in names]
-        )
         self._base = base
         self._ids: dict[tuple[Any, ...], int] = {}
         self._fresh: list[Fresh] = []
 
     def id_of(self, entry: Any) -> int:
-        """The id of what ``entry`` repeats, or ``NO_ID`` when one of these members does not match its pattern."""
+        """The id of what ``entry``, which is sound, repeats.
+
+        Raises StoreError where so many distinct ones were seen that the ids of this process are used up.
+        """
         value = self._get(entry)
         known = self._ids.get(value)
-        return self._enter(entry, value) if known is None else known
-
-    def _enter(self, entry: Any, value: tuple[Any, ...]) -> int:
-        if not self._matches(entry):
-            return NO_ID
-        assert len(self._ids) < 1 << _KIND_BITS, "too many distinct routes for one process"
-        known = self._ids[value] = self._base + len(self._ids)
-        self._fresh.append((known, self._kind, tuple(map(_portable, value))))
+        if known is None:
+            if len(self._ids) >> _KIND_BITS:
+                raise StoreError(
+                    f"more than {1 << _KIND_BITS:,} routes of {self._kind} differ; verify with --engine scalar"
+                )
+            known = self._ids[value] = self._base + len(self._ids)
+            self._fresh.append((known, self._kind, tuple(map(_portable, value))))
         return known
 
     def take_fresh(self) -> list[Fresh]:
@@ -92,47 +95,70 @@ def _portable(value: Any) -> Any:
 
 _ObservedStruct, _ReceivedByStruct = struct_of(Observed), struct_of(ReceivedBy)
 
-NO_ID = -1
-NO_RECURRING = -2
-"""Stands for entries that are no deliveries."""
+_DEVELOPER_NAMES = ("developer", "previous_developer", "processor")
 
 
-class DeliveryRecurring:
-    """What recurs in the delivery kinds that make rows."""
+class Noted(NamedTuple):
+    """What is known of all entries that have the same recurring values.
+
+    ``developers`` are those whose index keys the entries have, each once (ledger format, section 1.7), ``developer`` is
+    the number of the stated one. ``is_odd`` tells that the scalar rule must judge such deliveries, ``resolved`` is the
+    ``(endpoint, address)`` that an imported one names.
+    """
+
+    developers: tuple[str, ...]
+    developer: int
+    route: int
+    arrival: int
+    is_odd: bool
+    resolved: tuple[str, str] | None
+
+
+class Notes:
+    """Makes what is noted; one per process."""
 
     def __init__(self, worker: int) -> None:
         base = worker << WORKER_BITS
-        self.attempted = Recurring("delivery.attempted", ROUTE_OF_ATTEMPT, base)
-        self.imported = Recurring("delivery.imported", ROUTE_OF_IMPORT, base | 1 << _KIND_BITS)
-        self.settled = Recurring("delivery.settled", ARRIVAL_OF_SETTLED, base | 2 << _KIND_BITS)
-        self.arrived = Recurring("delivery.imported", ARRIVAL_OF_IMPORT, base | 3 << _KIND_BITS)
+        self._attempted = Recurring("delivery.attempted", ROUTE_OF_ATTEMPT, base)
+        self._imported = Recurring("delivery.imported", ROUTE_OF_IMPORT, base | 1 << _KIND_BITS)
+        self._settled = Recurring("delivery.settled", ARRIVAL_OF_SETTLED, base | 2 << _KIND_BITS)
+        self._arrived = Recurring("delivery.imported", ARRIVAL_OF_IMPORT, base | 3 << _KIND_BITS)
+        self._developers: dict[str | None, int] = {}
 
-    def ids_of(self, entries: list[Any]) -> list[int] | None:
-        """For each entry its route (settlements: arrival), ``NO_RECURRING`` for others; None if one fails a pattern."""
-        of_attempted, of_settled = self.attempted.id_of, self.settled.id_of
-        of_imported, of_arrived = self.imported.id_of, self.arrived.id_of
-        ids = []
-        for entry in entries:
-            kind = entry.kind
-            if kind == "delivery.attempted":
-                ids.append(of_attempted(entry))
-            elif kind == "delivery.settled":
-                ids.append(of_settled(entry))
-            elif kind == "delivery.imported":
-                ids.append(of_imported(entry) if of_arrived(entry) != NO_ID else NO_ID)
-            else:
-                ids.append(NO_RECURRING)
-        return None if NO_ID in ids else ids
+    def note(self, entry: Any) -> Noted:
+        """What is noted of ``entry``, which is sound."""
+        route = arrival = NO_ID
+        is_odd, resolved = False, None
+        if entry.kind == "delivery.attempted":
+            route = self._attempted.id_of(entry)
+        elif entry.kind == "delivery.settled":
+            arrival = self._settled.id_of(entry)
+            is_odd = entry.by != "transport" or is_contradictory(entry)
+        elif entry.kind == "delivery.imported":
+            route, arrival = self._imported.id_of(entry), self._arrived.id_of(entry)
+            # Only what came from a file is free of the gate's hygiene (verdict rules, section 2.5).
+            is_odd = entry.via != "file" or is_contradictory(entry)
+            if entry.resolved_ip is not None:
+                resolved = (entry.endpoint, entry.resolved_ip)
+        developer = getattr(entry, "developer", None)
+        number = self._developers.setdefault(developer, len(self._developers))
+        return Noted(developers_of(entry), number, route, arrival, is_odd, resolved)
 
     def take_fresh(self) -> list[Fresh]:
         """``(id, kind, values)`` of all that are new since the last call; routes and arrivals."""
-        made = (self.attempted, self.imported, self.settled, self.arrived)
+        made = (self._attempted, self._imported, self._settled, self._arrived)
         return [fresh for recurring in made for fresh in recurring.take_fresh()]
 
 
-CHECKED_HERE = {
-    "delivery.attempted": frozenset(ROUTE_OF_ATTEMPT),
-    "delivery.imported": frozenset(ROUTE_OF_IMPORT + ARRIVAL_OF_IMPORT),
-    "delivery.settled": frozenset(ARRIVAL_OF_SETTLED),
-}
-"""Members whose patterns :class:`DeliveryRecurring` checks, by kind."""
+def is_contradictory(entry: Any) -> bool:
+    """Whether a status came back, and yet nothing is said to be disclosed (verdict rules, section 2.1)."""
+    return entry.disclosure == "none" and entry.status is not None
+
+
+def developers_of(entry: Any) -> tuple[str, ...]:
+    """The developers among a typed entry's index keys, sorted: as ``ledger.core.index.index_keys`` has them."""
+    named = {getattr(entry, name, None) for name in _DEVELOPER_NAMES}
+    owner = getattr(entry, "received_by", None)
+    if owner is not None:
+        named.add(owner.developer)
+    return tuple(sorted(name for name in named if name is not None))

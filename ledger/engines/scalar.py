@@ -183,10 +183,10 @@ class ScalarReading:
             done = size
         return roots
 
-    def sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Sweep:
+    def start_sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Callable[[], Sweep]:
         """Call every attempt a suspect, and all of them possible copies of each other."""
         attempts = [Attempt(tuple(seqs)) for seqs in self._attempts.values()]
-        return Sweep(0, 0, attempts, [attempts], self._resolved)
+        return lambda: Sweep(0, 0, attempts, [attempts], self._resolved)
 
     def close(self) -> None:
         """Forget everything."""

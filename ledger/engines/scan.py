@@ -1,150 +1,153 @@
-"""Reading a block of entries: hashing, linking, decoding, and the rows that the sweep needs (ledger format, 1.1).
+"""Reading a chunk of entries: hashing, linking, and every member from the bytes alone (ledger format, section 1.1).
 
-A :class:`BlockScanner` lives in one worker process and is given blocks in any order. What can be checked inside a block
-is checked here, from the bytes alone: canonical form, members, links, sequence, recorded times, the hashes that the
-source keeps beside the entries. What joins blocks together is left to :mod:`ledger.audit.structure`.
+A :class:`ChunkScanner` lives in one worker process and is given chunks in any order. What can be checked inside a chunk
+is checked here: canonical form, members, links, sequence, recorded times, the hashes that the source keeps beside the
+entries. What joins chunks together is left to :mod:`ledger.audit.structure`.
 
-The quick way decodes and re-encodes a whole block at once. If that does not give back the very same bytes, the block is
-read again entry by entry with the core's codec, which says which entry is wrong and why.
+Three ways lead through a chunk, each for what the one before it leaves: whole columns of entries of one layout
+(:mod:`ledger.engines.layout_match`), lists of entries decoded and encoded again (:mod:`ledger.engines.known`), and the
+core's codec, entry by entry, which says which entry is wrong and why.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import Any
 
-import msgspec
+import numpy as np
 
-from ledger.core.canonical import ENTRY_BYTES_MAX
-from ledger.core.entries import KINDS, decode_entry
-from ledger.core.entries.members import HASH_REGEX
+from ledger.core.entries import decode_entry
 from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, stored_faults
 from ledger.core.history import bears_state
 from ledger.core.ledger_findings import schema_finding
-from ledger.core.merkle import hash_leaves
-from ledger.engines.codec import is_plain
-from ledger.engines.patterns import KindColumns
-from ledger.engines.recurring import CHECKED_HERE, DeliveryRecurring
-from ledger.engines.structs import known_entry_type
+from ledger.core.merkle import HASH_BYTES, hash_leaves
+from ledger.engines.known import KnownDecoder
+from ledger.engines.layout_match import ChunkBytes, Group, Integers, LayoutMatcher
+from ledger.engines.recurring import Notes
+from ledger.engines.text_hash import Bytes
 from ledger.errors import FormatError
 from ledger.ports import Block
 
+LIST_ENTRIES = 256
+"""Entries decoded as one list; longer lists are slower, because their objects no longer fit into the processor's cache."""
+
+GROUP_ENTRIES = 24
+"""Entries of one layout that are worth being looked at as columns."""
+
 
 @dataclass(slots=True)
-class BlockScan:
-    """What a block says of itself.
+class ChunkScan:
+    """What a chunk says of itself.
 
-    ``leaves`` holds the leaf hashes (32 bytes each), ``entries`` the typed entries in order (None where malformed).
-    ``recurring`` are the ids of what each repeats (see :mod:`ledger.engines.recurring`); empty where ``quick`` is false.
-    ``quick`` tells that all are of known kinds without unlisted members, so that their attributes are all there is.
+    ``leaves`` holds the leaf hashes (32 bytes each). Every entry is in one of ``groups`` or, by its place, in ``typed``
+    (None where malformed). ``seqs`` and ``recorded_at`` are -1 where malformed.
     """
 
     first: int
-    count: int
+    data: Sequence[bytes]
+    cut: ChunkBytes
     leaves: list[bytes]
-    entries: list[Any] = field(default_factory=list)
-    recurring: list[int] = field(default_factory=list)
-    quick: bool = False
+    seqs: Integers
+    recorded_at: Integers
+    groups: list[Group] = field(default_factory=list)
+    typed: dict[int, Any] = field(default_factory=dict)
     faults: FaultList = field(default_factory=FaultList)
 
 
 LOG_STATE_KINDS = frozenset({"ledger.opened", "index.sealed", "key.rotated"})
-_is_hash = re.compile(HASH_REGEX).fullmatch
-_first_byte, _last_byte = itemgetter(0), itemgetter(-1)
 
 
-class BlockScanner:
-    """Scans blocks; holds the decoder and what recurs in the entries that one process has seen."""
+class ChunkScanner:
+    """Scans chunks; holds the decoders and what recurs in the entries that one process has seen."""
 
-    def __init__(self, recurring: DeliveryRecurring) -> None:
-        self._recurring = recurring
-        self._decode_list = msgspec.json.Decoder(list[known_entry_type()]).decode  # type: ignore[misc]
-        self._encode = msgspec.json.Encoder(order="sorted").encode
-        # `prev` is left out: every link but the first is compared with a hash anyway, which says more.
-        self._columns = {
-            kind: KindColumns(kind, CHECKED_HERE.get(kind, frozenset()) | {"prev"}) for kind in KINDS
-        }
+    def __init__(self, notes: Notes, group_entries: int = GROUP_ENTRIES) -> None:
+        self._decoder = KnownDecoder()
+        self._matcher = LayoutMatcher(self._decoder.decode, notes.note, group_entries)
 
-    def scan(self, block: Block) -> BlockScan:
-        """Check everything that can be checked inside ``block``."""
-        data = block.entries
-        scan = BlockScan(block.first, len(data), hash_leaves(data))
-        if not self._decode_quickly(scan, data):
-            scan.entries = [self._decode_slowly(scan, block, place) for place in range(len(data))]
-        if not (scan.quick and self._is_in_sequence(scan)):
-            self._check_seams(scan)
-        scan.faults.extend(stored_faults(block.first, scan.leaves, block.stored_hashes))
-        if block.fault is not None:
-            scan.faults.tell(block.first + len(data), "ENTRY_MALFORMED", block.fault)
+    def scan(self, blocks: Sequence[Block]) -> ChunkScan:
+        """Check everything that can be checked inside of ``blocks``, each of which follows the one before it."""
+        data = [entry for block in blocks for entry in block.entries]
+        unknown = np.full(len(data), -1, np.int64)
+        scan = ChunkScan(blocks[0].first, data, ChunkBytes(data), hash_leaves(data), unknown, unknown.copy())
+        scan.groups, left = self._matcher.match(data, scan.cut)
+        self._decode_left(scan, left.tolist())
+        self._check_seams(scan)
+        start = 0
+        for block in blocks:
+            end = start + len(block.entries)
+            scan.faults.extend(stored_faults(block.first, scan.leaves[start:end], block.stored_hashes))
+            if block.fault is not None:
+                scan.faults.tell(block.first + len(block.entries), "ENTRY_MALFORMED", block.fault)
+            start = end
         return scan
 
-    def _decode_quickly(self, scan: BlockScan, data: Sequence[bytes]) -> bool:
-        """Decode all entries, if all are surely canonical, known, well typed and linked; else leave ``scan`` alone."""
-        joined = b"[" + b",".join(data) + b"]"
-        if not data or not is_plain(joined) or max(map(len, data)) > ENTRY_BYTES_MAX:
-            return False
-        try:
-            entries: list[Any] = self._decode_list(joined)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            return False
-        # One entry's bytes could hold two objects, or half of one: the number and each seam must be as cut.
-        count = len(data)
-        if len(entries) != count or self._encode(entries) != joined:
-            return False
-        if bytes(map(_first_byte, data)) != b"{" * count or bytes(map(_last_byte, data)) != b"}" * count:
-            return False
-        # A seam may lie inside of a text as well: then the seam between those two entries is one more.
-        if joined.count(b"},{") != count - 1:
-            return False
-        links = [leaf.hex() for leaf in scan.leaves]
-        if [entry.prev for entry in entries[1:]] != links[:-1] or not _is_hash(entries[0].prev):
-            return False
-        recurring = self._recurring.ids_of(entries)
-        if recurring is None:
-            return False
-        groups: dict[str, list[Any]] = {}
-        for entry in entries:
-            groups.setdefault(entry.kind, []).append(entry)
-        if not all(self._columns[kind].match(group) for kind, group in groups.items()):
-            return False
-        scan.entries, scan.recurring, scan.quick = entries, recurring, True
-        return True
+    def typed_at(self, scan: ChunkScan, place: int) -> Any:
+        """The typed entry at a place of a scanned chunk; None where malformed."""
+        if place in scan.typed:
+            return scan.typed[place]
+        entry = self._decoder.decode(scan.data[place])
+        assert entry is not None, "what was matched with a layout can be decoded"
+        return entry
 
-    def _decode_slowly(self, scan: BlockScan, block: Block, place: int) -> Any:
+    def edge_at(self, scan: ChunkScan, place: int) -> Edge | None:
+        """The edge of the entry at a place of a scanned chunk; None where malformed."""
+        return edge_of(self.typed_at(scan, place))
+
+    def _decode_left(self, scan: ChunkScan, places: list[int]) -> None:
+        for start in range(0, len(places), LIST_ENTRIES):
+            piece = places[start : start + LIST_ENTRIES]
+            entries = self._decoder.decode_all([scan.data[place] for place in piece])
+            if entries is None:
+                entries = [self._decode_slowly(scan, place) for place in piece]
+            scan.typed.update(zip(piece, entries, strict=True))
+
+    @staticmethod
+    def _decode_slowly(scan: ChunkScan, place: int) -> Any:
+        position = scan.first + place
         try:
-            decoded = decode_entry(block.entries[place])
+            decoded = decode_entry(scan.data[place])
         except FormatError as error:
-            scan.faults.tell(block.first + place, "ENTRY_MALFORMED", str(error))
+            scan.faults.tell(position, "ENTRY_MALFORMED", str(error))
             return None
-        odd = schema_finding(block.first + place, decoded.entry.kind, decoded.known, decoded.unknown)
+        odd = schema_finding(position, decoded.entry.kind, decoded.known, decoded.unknown)
         if odd is not None:
             scan.faults.add(Fault(odd.seq, odd.code, odd.text, odd.severity))
         return decoded.entry
 
-    @staticmethod
-    def _is_in_sequence(scan: BlockScan) -> bool:
-        """Whether all seqs are as the positions say, and recorded times never decrease."""
-        recorded = [entry.recorded_at for entry in scan.entries]
-        seqs = [entry.seq for entry in scan.entries]
-        return seqs == list(range(scan.first, scan.first + scan.count)) and recorded == sorted(recorded)
-
-    @staticmethod
-    def _check_seams(scan: BlockScan) -> None:
-        tail: Edge | None = None
-        for place, entry in enumerate(scan.entries):
-            head = edge_of(entry)
+    def _check_seams(self, scan: ChunkScan) -> None:
+        """Compare neighbours; only where something may be wrong is it asked what."""
+        count = len(scan.data)
+        linked = np.ones(count, bool)
+        links = _links(scan.leaves)
+        for group in scan.groups:
+            scan.seqs[group.places] = group.number("seq")
+            scan.recorded_at[group.places] = group.number("recorded_at")
+            linked[group.places] = (group.text("prev") == links[group.places]).all(axis=1)
+        for place, entry in scan.typed.items():
+            if entry is None:
+                linked[place] = False
+                continue
+            scan.seqs[place], scan.recorded_at[place] = entry.seq, entry.recorded_at
+            linked[place] = place > 0 and entry.prev == scan.leaves[place - 1].hex()
+        doubtful = ~linked
+        doubtful[1:] |= np.diff(scan.seqs) != 1
+        doubtful[1:] |= np.diff(scan.recorded_at) < 0
+        for place in np.flatnonzero(doubtful).tolist():
             if place:
+                tail, head = self.edge_at(scan, place - 1), self.edge_at(scan, place)
                 scan.faults.extend(seam_faults(scan.first + place, tail, scan.leaves[place - 1], head))
-            tail = head
 
 
-def is_state(entry: Any) -> bool:
-    """Whether the fold over the log needs this entry: a party or grant event, a seal, or the ledger's own.
+def _links(leaves: Sequence[bytes]) -> Bytes:
+    """For each place what ``prev`` has to be: the hex leaf hash of the entry before it (for the first one: zeros)."""
+    digits = (bytes(HASH_BYTES) + b"".join(leaves[:-1])).hex() if leaves else ""
+    return np.frombuffer(digits.encode(), np.uint8).reshape(-1, 2 * HASH_BYTES)
+
+
+def is_state(kind: str) -> bool:
+    """Whether the fold over the log needs entries of ``kind``: a party or grant event, a seal, or the ledger's own.
 
     ``account.registered`` is left out: it limits nothing (verdict rules, section 2.5) and there are many.
     """
-    kind = entry.kind
     return (bears_state(kind) and kind != "account.registered") or kind in LOG_STATE_KINDS

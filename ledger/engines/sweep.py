@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from ledger.core.destinations import observed_destination
-from ledger.core.history import AccountRecord, History
+from ledger.core.history import History
 from ledger.core.intervals import grant_intervals
-from ledger.core.scopes import ALL
-from ledger.engines.clean_pairs import Pairs, Route, route_of
-from ledger.engines.files import map_rows
+from ledger.core.scopes import mask_of
+from ledger.engines.clean_pairs import Pairs, Party, Route, route_of
+from ledger.engines.files import as_table, map_table
 from ledger.engines.recurring import Fresh
-from ledger.engines.rows import NO_SEQ, LeftOver, Resolved
+from ledger.engines.rows import NO_SEQ, Columns, LeftOver, Resolved
+from ledger.engines.text_hash import signed_one, tag_words
 from ledger.ports import Attempt, Sweep
 
 if TYPE_CHECKING:
@@ -37,26 +38,33 @@ JOIN clean_spans c
   ON r.route = c.route AND r.arrival = c.arrival
  AND r.started_at >= c.from_ms AND r.started_at < c.to_ms
 JOIN live_spans l
-  ON l.account = r.account AND l.cover = c.cover
+  ON l.account_high = r.account_high AND l.account_low = r.account_low
+ AND l.party = c.party AND l.scopes & c.scope <> 0
  AND r.started_at >= l.from_ms AND r.started_at < l.to_ms
 WHERE r.odd = 0
 """
+
+_REPEATED = """
+CREATE TEMP TABLE repeated AS
+SELECT attempt_key FROM (SELECT attempt_key FROM rows UNION ALL SELECT key FROM left_over)
+GROUP BY attempt_key HAVING count(*) > 1
+"""
+"""Attempts of which more is told than one row holds: another settlement may be the one that is believed."""
 
 _SUSPECTS = f"""
 CREATE TEMP TABLE suspects AS
 SELECT attempt_seq FROM rows ANTI JOIN good USING (attempt_seq)
 UNION
 SELECT r.attempt_seq FROM rows r
-JOIN late_events e ON e.account = r.account AND e.seq >= r.decided_at_size AND e.at <= r.started_at
+JOIN late_events e
+  ON e.account_high = r.account_high AND e.account_low = r.account_low AND e.seq >= r.decided_at_size AND e.at <= r.started_at
 WHERE r.decided_at_size <> {NO_SEQ}
 UNION
 SELECT r.attempt_seq FROM rows r
 JOIN late_standing s ON s.route = r.route AND s.seq >= r.decided_at_size AND s.at <= r.started_at
 WHERE r.decided_at_size <> {NO_SEQ}
 UNION
-SELECT attempt_seq FROM rows WHERE attempt_key IN (
-    SELECT attempt_key FROM (SELECT attempt_key FROM rows UNION ALL SELECT key FROM left_over)
-    GROUP BY attempt_key HAVING count(*) > 1)
+SELECT attempt_seq FROM rows SEMI JOIN repeated USING (attempt_key)
 UNION
 SELECT attempt_seq FROM copies
 """
@@ -73,6 +81,7 @@ UNION
 SELECT r.attempt_seq, r.copy_key FROM rows r
 WHERE r.copy_key IN (
     SELECT copy_key FROM rows JOIN strays USING (route, arrival)
+    UNION SELECT copy_key FROM rows SEMI JOIN repeated USING (attempt_key)
     UNION SELECT copy_key FROM left_over WHERE copy_key IS NOT NULL)
 """
 
@@ -86,22 +95,31 @@ class DuckSweep:
     """One sweep over the rows of a log's chunks, against one history."""
 
     def __init__(
-        self, connection: DuckDBPyConnection, scratch: Path, firsts: Sequence[int], history: History
+        self,
+        connection: DuckDBPyConnection,
+        scratch: Path,
+        firsts: Sequence[int],
+        joining: Columns,
+        history: History,
     ) -> None:
         self._connection = connection
-        self._rows = map_rows(scratch, firsts)
+        self._rows = pa.concat_tables([map_table(scratch, "rows", firsts), as_table(joining)])
+        self._events = map_table(scratch, "events", firsts)
         self._history = history
-        self._covers: dict[tuple[str, str, str, str], int] = {}
+        self._parties: dict[Party, int] = {}
 
-    def run(self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver], resolved: Resolved) -> Sweep:
-        """Sweep; ``recurring`` names the routes and arrivals in the rows, ``left_over`` what no row holds."""
+    def prepare(self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver]) -> None:
+        """Make the tables; ``recurring`` names the routes and arrivals in the rows, ``left_over`` what no row holds."""
         self._connection.register("rows", self._rows)
         self._register_pairs({number: (kind, values) for number, kind, values in recurring})
         self._register("live_spans", _LIVE_SPANS, self._live_spans())
-        self._register("late_events", _LATE_EVENTS, self._late_events())
+        self._connection.register("late_events", self._events)
         keys = ((left.key, left.copy_key) for left in left_over)
         self._register("left_over", pa.schema([("key", pa.int64()), ("copy_key", pa.int64())]), keys)
-        for statement in (_CLEAN, _COPIES, _SUSPECTS):
+
+    def run(self, left_over: Sequence[LeftOver], resolved: Resolved) -> Sweep:
+        """Sweep what was prepared. Nearly all of it happens in DuckDB, beside other Python threads."""
+        for statement in (_CLEAN, _REPEATED, _COPIES, _SUSPECTS):
             self._connection.execute(statement)
         suspects = self._suspects(left_over)
         copies = self._copies(suspects, left_over)
@@ -134,9 +152,8 @@ class DuckSweep:
             route = route_of(*recurring[route_id])
             observed, received_by, *_ = recurring[arrival_id][1]
             for span in pairs.clean_spans(route, observed, received_by):
-                for scope in (span.scope, ALL):
-                    cover = self._covers.setdefault((*span.party, scope), len(self._covers))
-                    spans.append((route_id, arrival_id, span.from_ms, span.to_ms, cover))
+                party = self._parties.setdefault(span.party, len(self._parties))
+                spans.append((route_id, arrival_id, span.from_ms, span.to_ms, party, mask_of((span.scope,))))
             if pairs.is_stray(route, observed):
                 strays.append((route_id, arrival_id))
         self._register("clean_spans", _CLEAN_SPANS, spans)
@@ -149,22 +166,19 @@ class DuckSweep:
         ]
         self._register("observed_arrivals", pa.schema([("arrival", pa.int32())]), observed_arrivals)
         routes = {route_id: route_of(*recurring[route_id]) for route_id, _ in found}
-        self._register(
-            "endpoints", _ENDPOINTS, ((number, route.endpoint) for number, route in routes.items())
+        places: dict[str, int] = {}
+        endpoints = (
+            (number, places.setdefault(route.endpoint, len(places))) for number, route in routes.items()
         )
+        self._register("endpoints", _ENDPOINTS, endpoints)
         self._register("late_standing", _LATE_STANDING, self._late_standing(routes))
 
-    def _live_spans(self) -> Iterator[tuple[str, int, int, int]]:
-        """``(account, cover, from_ms, to_ms)`` of the grants that could cover a delivery on a clean route."""
-        for account, developer, app, environment, scope, from_ms, to_ms in grant_intervals(self._history):
-            cover = self._covers.get((developer, app, environment, scope))
-            if cover is not None:
-                yield account, cover, from_ms, to_ms
-
-    def _late_events(self) -> Iterator[tuple[str, int, int]]:
-        """``(account, seq, at)`` of every event about an account's grants and standing."""
-        for account, record in self._history.accounts.items():
-            yield from ((account, event.seq, event.at) for event in _events_of(record))
+    def _live_spans(self) -> Iterator[tuple[int, ...]]:
+        """``(*account, party, scopes, from_ms, to_ms)`` of the grants that could cover a delivery on a clean route."""
+        for account, developer, app, environment, scopes, from_ms, to_ms in grant_intervals(self._history):
+            party = self._parties.get(Party(developer, app, environment))
+            if party is not None:
+                yield (*_words(account), party, scopes, from_ms, to_ms)
 
     def _late_standing(self, routes: dict[int, Route]) -> Iterator[tuple[int, int, int]]:
         """``(route, seq, at)`` of every event about the standing of a route's app and developer."""
@@ -202,11 +216,10 @@ class DuckSweep:
         return [list(group) for group in groups.values() if len(group) > 1]
 
 
-def _events_of(record: AccountRecord) -> Iterator[Any]:
-    for grant in record.grants:
-        yield from grant.events
-    if record.standing is not None:
-        yield from record.standing.events
+def _words(account: str) -> tuple[int, int]:
+    """An account's tag as rows have it."""
+    high, low = tag_words(account)
+    return signed_one(high), signed_one(low)
 
 
 def _record_batch(schema: Any, values: list[tuple[Any, ...]]) -> Any:
@@ -221,17 +234,19 @@ _CLEAN_SPANS = pa.schema(
         ("arrival", pa.int32()),
         ("from_ms", pa.int64()),
         ("to_ms", pa.int64()),
-        ("cover", pa.int32()),
+        ("party", pa.int32()),
+        ("scope", pa.int32()),
     ]
 )
 _STRAYS = pa.schema([("route", pa.int32()), ("arrival", pa.int32())])
-_ENDPOINTS = pa.schema([("route", pa.int32()), ("endpoint", pa.string())])
+_ENDPOINTS = pa.schema([("route", pa.int32()), ("endpoint", pa.int32())])
 _LATE_STANDING = pa.schema([("route", pa.int32()), ("seq", pa.int64()), ("at", pa.int64())])
-_LATE_EVENTS = pa.schema([("account", pa.string()), ("seq", pa.int64()), ("at", pa.int64())])
+_ACCOUNT = [("account_high", pa.int64()), ("account_low", pa.int64())]
 _LIVE_SPANS = pa.schema(
     [
-        ("account", pa.string()),
-        ("cover", pa.int32()),
+        *_ACCOUNT,
+        ("party", pa.int32()),
+        ("scopes", pa.int32()),
         ("from_ms", pa.int64()),
         ("to_ms", pa.int64()),
     ]

@@ -7,6 +7,7 @@ reported as failed.
 
 from __future__ import annotations
 
+from ledger.ports.index import GrowingIndex
 from ledger.ports.log import (
     Attempt,
     Block,
@@ -29,6 +30,7 @@ __all__ = [
     "Codec",
     "Engine",
     "EntryStore",
+    "GrowingIndex",
     "LogSource",
     "NewEntry",
     "Randomness",

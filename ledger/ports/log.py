@@ -112,8 +112,11 @@ class Reading(Protocol):
         """The index map's root over the first n entries, for each n (ascending)."""
         ...
 
-    def sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Sweep:
-        """Tell the attempts that are surely clean from the others; everything said to be clean is."""
+    def start_sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Callable[[], Sweep]:
+        """Begin to tell the attempts that are surely clean from the others; everything said to be clean is.
+
+        ``history`` is whole and stays as it is. What is returned waits for the end, once.
+        """
         ...
 
     def close(self) -> None:

@@ -22,7 +22,7 @@ from ledger.core.note import Signer, Verifier
 from ledger.core.tiles import TileId, build_tiles, format_path, node_reader
 from ledger.core.uids import default_uid
 from ledger.errors import ForkError, FormatError, ProofError, SignatureError, StoreError
-from ledger.ports import CheckpointRecord, EntryStore
+from ledger.ports import CheckpointRecord, EntryStore, GrowingIndex
 from ledger.sequencer.draft import Draft, expect
 from ledger.sequencer.log_index import LogIndex, checked_rows
 from ledger.sequencer.sequencer import Sequencer
@@ -56,8 +56,8 @@ class Sealer:
     """Seals the log ``origin`` in ``store``; one at a time for a log, which ``record.lock`` sees to.
 
     ``signers`` sign in order (two of them at the first checkpoint after a ``key.rotated``); ``verifiers`` are the keys
-    that the last checkpoint may be signed by. ``reached`` is called at each named step. Keeps the index in memory
-    between seals; use from one thread.
+    that the last checkpoint may be signed by. ``new_index`` makes an empty index, which is kept in memory between seals.
+    ``reached`` is called at each named step. Use from one thread.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Sealer:
         origin: str,
         signers: Sequence[Signer],
         verifiers: Sequence[Verifier],
+        new_index: Callable[[], GrowingIndex],
         reached: Callable[[str], None] = _no_step,
     ) -> None:
         self._store = store
@@ -77,8 +78,9 @@ class Sealer:
         self._origin = origin
         self._signers = signers
         self._verifiers = verifiers
+        self._new_index = new_index
         self._reached = reached
-        self._index = LogIndex()
+        self._index = LogIndex(new_index())
 
     def seal(self) -> Sealed:
         """Seal what is durable now and publish the checkpoint; does nothing when nothing is new.
@@ -187,9 +189,9 @@ class Sealer:
     def _map_root(self, map_size: int) -> bytes:
         index = self._index
         if index.size > map_size:
-            index = LogIndex()
+            index = LogIndex(self._new_index())
         # After an error in between the index is half extended, so it is given up first.
-        self._index = LogIndex()
+        self._index = LogIndex(self._new_index())
         index.extend(self._store, map_size)
         root = index.root()
         self._index = index

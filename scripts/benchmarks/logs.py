@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.workload import Workload
 from ledger.engines.codec import MsgspecCodec
+from ledger.engines.key_index import KeyIndex
 from ledger.ports import Clock
 from ledger.sequencer.draft import Decision, Rejection, checked
 from ledger.sequencer.seal import Sealer
@@ -56,6 +57,7 @@ def bench_log(directory: Path, clock: Clock) -> Iterator[BenchLog]:
         origin=ORIGIN,
         signers=[signer],
         verifiers=[signer.verifier()],
+        new_index=KeyIndex,
     )
     try:
         yield BenchLog(directory, store, sequencer, sealer, signer)

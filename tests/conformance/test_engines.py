@@ -10,7 +10,7 @@ from ledger.engines import pool
 from ledger.engines.duck import DuckEngine
 from ledger.engines.scalar import ScalarEngine
 from ledger.ports import Engine
-from tests.conformance.engine_scenarios import CHUNK, SCENARIOS
+from tests.conformance.forged_scenarios import CHUNK, SCENARIOS
 from tests.support.forged_logs import (
     MemoryLog,
     add_seal,
@@ -42,6 +42,16 @@ def test_duckdb_gives_the_report_of_the_scalar_engine_in_chunks_of_any_size(
     for chunk in (CHUNK, 65_536) if len(entries) > CHUNK else (CHUNK,):
         monkeypatch.setattr(pool, "CHUNK_ENTRIES", chunk)
         assert report_bytes(verify_source(MemoryLog(entries), DuckEngine(1)).report) == scalar
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_duckdb_gives_the_report_of_the_scalar_engine_where_all_entries_are_read_as_columns(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, _ = SCENARIOS[name]()
+    scalar = report_bytes(verify_source(MemoryLog(entries), ScalarEngine()).report)
+    monkeypatch.setattr(pool, "CHUNK_ENTRIES", CHUNK)
+    assert report_bytes(verify_source(MemoryLog(entries), DuckEngine(1, group_entries=1)).report) == scalar
 
 
 @pytest.mark.parametrize(

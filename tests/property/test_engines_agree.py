@@ -11,20 +11,19 @@ from typing import Any
 from unittest.mock import patch
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.core import canonical
-from ledger.core.entries import KINDS, Entry, decode_entry, encode_entry
+from ledger.core.entries import decode_entry, encode_entry
 from ledger.core.entries.members import HASH_REGEX, UID_REGEX, Pattern
-from ledger.core.index import index_keys
 from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, TAG_REGEX
 from ledger.engines import pool
 from ledger.engines.codec import MsgspecCodec
 from ledger.engines.duck import DuckEngine
-from ledger.engines.keys import KeyInterner
 from ledger.engines.patterns import column_check
 from ledger.engines.scalar import ScalarEngine
+from ledger.engines.scan import GROUP_ENTRIES
 from ledger.errors import FormatError, RejectedError
 from tests.property.test_rule_properties import STEPS, TIMES
 from tests.support.builders import DM, LIKE, POST, Log, seen, tag
@@ -39,6 +38,7 @@ from tests.support.forged_logs import (
     report_bytes,
     verify_source,
 )
+from tests.support.odd_entries import GOOD, MANGLES, entry_members, mangled, outcome
 
 ENDPOINTS = ("wh-a", "wh-b", "wh-c")
 HOSTS = ("shared.example", "c.example", "nobody.example")
@@ -74,6 +74,7 @@ ATTEMPTS = st.fixed_dictionaries(
         "by": st.sampled_from(("transport", "transport", "rescuer")),
         "split": st.booleans(),
         "settlements": st.sampled_from((0, 1, 1, 1, 2)),
+        "again": st.sampled_from(({"by": "rescuer"}, {"by": "transport", "observed": seen(HOSTS[1])})),
         "decided_at_size": st.none() | st.integers(0, 10),
     }
 )
@@ -123,33 +124,37 @@ def deliver(log: Log, at: int, sent: dict[str, Any], events: dict[int, str]) -> 
         log.imported(stated.pop("delivery"), at=at, **stated)
         return
     ended = {name: stated.pop(name) for name in ("observed", "disclosure", "by")}
-    delay, split, settlements = (stated.pop(name) for name in ("delay", "split", "settlements"))
+    delay, split, settlements, again = (
+        stated.pop(name) for name in ("delay", "split", "settlements", "again")
+    )
     events[log.size] = event
     attempted = log.attempt(stated.pop("delivery"), at=max(at, log.recorded_at), **stated)
     if split:
         pad(log, 256)
     for number in range(settlements):
-        log.settle(
-            attempted, attempted.recorded_at + delay, **(ended if number == 0 else ended | {"by": "rescuer"})
-        )
+        log.settle(attempted, attempted.recorded_at + delay, **(ended if number == 0 else ended | again))
 
 
-def reports_of(entries: list[bytes]) -> tuple[bytes, bytes]:
+GROUPS = st.sampled_from((1, 1, GROUP_ENTRIES))
+"""The least group of entries that is read as columns: nearly all of them, or as it is by default nearly none."""
+
+
+def reports_of(entries: list[bytes], group_entries: int) -> tuple[bytes, bytes]:
     """What both engines report, DuckDB in chunks as small as can be."""
     with patch.object(pool, "CHUNK_ENTRIES", 256):
         made = [
             report_bytes(verify_source(MemoryLog(entries), engine, with_index=False).report)
-            for engine in (ScalarEngine(), DuckEngine(1))
+            for engine in (ScalarEngine(), DuckEngine(1, group_entries))
         ]
     return made[0], made[1]
 
 
 @settings(max_examples=30)
-@given(STEPS, DELIVERIES, LATENESS, MIXES)
+@given(STEPS, DELIVERIES, LATENESS, MIXES, GROUPS)
 def test_duckdb_judges_every_random_history_as_the_scalar_rule_does(
-    steps: Any, deliveries: Any, lateness: Any, mix: Any
+    steps: Any, deliveries: Any, lateness: Any, mix: Any, group_entries: int
 ) -> None:
-    scalar, duckdb = reports_of(encode_log(build(steps, deliveries, lateness, mix)))
+    scalar, duckdb = reports_of(encode_log(build(steps, deliveries, lateness, mix)), group_entries)
     assert duckdb == scalar
 
 
@@ -198,72 +203,20 @@ FORGED = st.lists(
 
 
 @settings(max_examples=30)
-@given(STEPS, DELIVERIES, LATENESS, MIXES, FORGED)
+@given(STEPS, DELIVERIES, LATENESS, MIXES, FORGED, GROUPS)
 def test_engines_agree_and_survive_whatever_members_are_forged(
-    steps: Any, deliveries: Any, lateness: Any, mix: Any, forged: Any
+    steps: Any, deliveries: Any, lateness: Any, mix: Any, forged: Any, group_entries: int
 ) -> None:
     members = build(steps, deliveries, lateness, mix)
     for place, name, source in forged:
         values = [each[name] for each in members if name in each]
         if values:
             members[place % len(members)][name] = values[source % len(values)]
-    scalar, duckdb = reports_of(encode_log(members))
+    scalar, duckdb = reports_of(encode_log(members), group_entries)
     assert duckdb == scalar
 
 
 # --- The codec.
-
-
-IDS = st.sampled_from(["x", "a.b-c_D", "0" * 64, "0" * 65, "", "x y", "x\n", "ü", 'x"', "x\\", "x/y", "x:y"])
-TAGS = st.sampled_from(
-    [tag("ann"), tag("bob"), tag("ann").upper(), "a_" + "0" * 31, "a_" + "0" * 33, "e_" + "0" * 32]
-)
-ODD = st.one_of(
-    IDS,
-    TAGS,
-    st.integers(-1, 3),
-    st.sampled_from(
-        [2**53 - 1, 2**53, -(2**53), True, False, None, 1.0, 1e300, [], {}, "0" * 64, "f" * 64, "F" * 64]
-    ),
-    st.lists(TAGS, max_size=3),
-    st.dictionaries(st.sampled_from(["host", "port", "developer", "zzz"]), IDS | st.integers(), max_size=3),
-    st.recursive(st.none() | st.integers(), lambda inner: st.lists(inner, max_size=2), max_leaves=5),
-)
-GOOD: dict[str, Any] = {
-    "v": 1, "seq": 5, "prev": "0" * 64, "uid": "x/1", "recorded_at": 7, "at": 6, "actor": "test:x", "via": "file",
-    "delivery": "d-1", "attempt": 1, "event": "e_" + "0" * 32, "event_type": "posts", "private": False,
-    "channel": "push", "account": tag("ann"), "subjects": sorted([tag("bob"), tag("cat")]), "developer": "dev-a",
-    "app": "app-a", "environment": "prod", "endpoint": "wh-a", "grant": "g", "grant_version": 1,
-    "decided_at_size": 5, "send_before": 8, "payload": "0" * 64, "body_bytes": 256, "by": "transport",
-    "started_at": 7, "disclosure": "confirmed", "reason": "r", "replay": "r", "from_at": 1, "to_at": 2,
-    "scopes": ["likes", "posts"], "subscription": "s", "processor": "dev-b", "url": "https://a.example/",
-    "identity": "1" * 64, "origin": "o", "vkey": "v", "previous_vkey": "w", "rule_set": "rules-1", "map_fn": 1,
-    "map_size": 3, "map_root": "2" * 64, "evidence": {"method": "click"}, "observed": {"host": "h", "port": 443},
-    "received_by": {"developer": "dev-a", "app": "app-a", "environment": "prod", "endpoint": "wh-a"},
-    "status": 200, "expires_at": 9, "addresses": ["192.0.2.1"], "latency_ms": 3, "spki_sha256": "3" * 64,
-}  # fmt: skip
-
-
-@st.composite
-def entry_members(draw: st.DrawFn) -> dict[str, Any]:
-    """Members of some kind, good but for a few of them."""
-    kind = draw(st.sampled_from([*sorted(KINDS), "grant.blessed", "x", "", "weather.noted"]))
-    names = {"kind"} | set(getattr(KINDS.get(kind, Entry), "__dataclass_fields__", ()))
-    members = {name: GOOD[name] for name in sorted(names) if name in GOOD} | {"kind": kind}
-    for name in draw(st.lists(st.sampled_from([*sorted(members), "mood", "zz top", "ü", "a"]), max_size=2)):
-        if draw(st.booleans()):
-            members[name] = draw(ODD)
-        else:
-            members.pop(name, None)
-    return members
-
-
-def outcome(function: Any, argument: Any) -> Any:
-    """What ``function`` gives, or that it refuses."""
-    try:
-        return function(argument)
-    except FormatError:
-        return "refused"
 
 
 CODEC = MsgspecCodec()
@@ -287,17 +240,6 @@ def plain_nested(value: Any) -> Any:
     return {name: getattr(value, name) for name in names} if names else value
 
 
-MANGLES = st.lists(
-    st.tuples(
-        st.integers(0, 2_000),
-        st.sampled_from([b"", b" ", b"\n", b"\\u0061", b"0", b".0", b"e1", b"-", b'"', b",", b"}", b"{", b"\xc3\xbc",
-                         b"\x7f", b"\x00", b"null", b"true", b"a", b"A"]),
-        st.booleans(),
-    ),
-    max_size=2,
-)  # fmt: skip
-
-
 @settings(max_examples=600)
 @given(entry_members(), MANGLES)
 def test_the_quick_codec_decodes_mangled_bytes_exactly_where_the_core_does(
@@ -307,35 +249,12 @@ def test_the_quick_codec_decodes_mangled_bytes_exactly_where_the_core_does(
         data = canonical.encode(members)
     except FormatError:
         data = canonical.encode(GOOD | {"kind": "delivery.imported"})
-    for place, piece, is_inserted in mangles:
-        place %= len(data) + 1
-        data = data[:place] + piece + data[place + (0 if is_inserted else max(1, len(piece))) :]
+    data = mangled(data, mangles)
     quick, slow = outcome(CODEC.decode, data), outcome(decode_entry, data)
     if slow == "refused":
         assert quick == "refused"
     else:
         assert plain(quick) == plain(slow.entry)
-
-
-@settings(max_examples=300)
-@given(entry_members())
-@example(GOOD | {"kind": "delivery.settled", "received_by": GOOD["received_by"] | {"developer": "dev-z"}})
-@example(GOOD | {"kind": "grant.amended", "previous_developer": "dev-a"})
-@example(GOOD | {"kind": "processor.declared", "processor": "dev-a"})
-def test_the_quick_index_keys_are_the_keys_of_the_core(members: Any) -> None:
-    kind = members.get("kind")
-    listed = set(getattr(KINDS.get(kind if isinstance(kind, str) else ""), "__dataclass_fields__", ()))
-    stated = {name: value for name, value in members.items() if name in listed}
-    try:
-        entry = CODEC.decode(encode_entry(stated))
-    except FormatError:
-        return
-    if not hasattr(entry, "__struct_fields__"):
-        return
-    interner = KeyInterner(0)
-    ids = interner.ids_of(entry)
-    names = dict(interner.take_fresh())
-    assert sorted(names[number] for number in ids) == index_keys(stated)
 
 
 # --- Columns.

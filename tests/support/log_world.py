@@ -17,6 +17,7 @@ from ledger.core.key_trees import KeyTrees
 from ledger.core.note import parse_vkey
 from ledger.core.sparse_map import SparseMap
 from ledger.engines.codec import MsgspecCodec
+from ledger.engines.key_index import KeyIndex
 from ledger.ports import CheckpointRecord, EntryStore
 from ledger.sequencer.draft import AttemptDraft, Draft
 from ledger.sequencer.seal import Sealer
@@ -90,7 +91,14 @@ def open_world(
     clock = SetClock()
     sequencer = Sequencer(store, MsgspecCodec(), clock, batch_items_max=batch_items_max, reached=reached)
     sealer = Sealer(
-        store, sequencer, record, origin=ORIGIN, signers=[SIGNER], verifiers=[VERIFIER], reached=reached
+        store,
+        sequencer,
+        record,
+        origin=ORIGIN,
+        signers=[SIGNER],
+        verifiers=[VERIFIER],
+        new_index=KeyIndex,
+        reached=reached,
     )
     return World(directory, store, record, sequencer, sealer, clock)
 

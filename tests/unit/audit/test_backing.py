@@ -25,14 +25,14 @@ def reader_of(log: Log) -> EntryReader:
 
 def load(log: Log, *told: Any) -> list[tuple[int, ...]]:
     attempt = Attempt(tuple(entry.seq for entry in told))
-    return [delivery.seqs for delivery in load_deliveries(attempt, reader_of(log))]
+    return [positions for positions, _ in load_deliveries(attempt, reader_of(log))]
 
 
 def copies(log: Log, *told: Any) -> set[int]:
     """Which of the deliveries that begin at ``told`` repeat an earlier one."""
     group = [Attempt((entry.seq,)) for entry in told]
     found = find_copies([group], reader_of(log), log.history, log.size, log.recorded_at)
-    return {seqs[0] for seqs in found}
+    return {positions[0] for positions in found}
 
 
 def test_an_attempt_and_its_settlements_are_one_delivery() -> None:

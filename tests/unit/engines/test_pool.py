@@ -25,7 +25,7 @@ ENTRIES = make_entries()
 
 
 def scan(source: MemoryLog, size: int, scratch: Path, processes: int = 1) -> list[tuple[int, int]]:
-    job = ScanJob(source, scratch, with_index=False, with_identities=False)
+    job = ScanJob(source, scratch, with_index=False, with_identities=False, secret=b"secret of a test")
     return [(result.facts.first, result.facts.count) for result in scan_chunks(job, size, processes)]
 
 
@@ -58,15 +58,15 @@ def test_nothing_is_read_after_what_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("before", [None, "7"])
-def test_the_hash_seed_is_fixed_for_children_only(
+def test_the_environment_of_children_is_theirs_alone(
     before: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    monkeypatch.delenv("MALLOC_TRIM_THRESHOLD_", raising=False)
     if before is not None:
-        monkeypatch.setenv("PYTHONHASHSEED", before)
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", before)
     with worker_environment():
-        assert os.environ["PYTHONHASHSEED"] == "0"
-    assert os.environ.get("PYTHONHASHSEED") == before
+        assert os.environ["MALLOC_TRIM_THRESHOLD_"] == str(512 << 20)
+    assert os.environ.get("MALLOC_TRIM_THRESHOLD_") == before
 
 
 def test_a_reading_leaves_nothing_on_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
