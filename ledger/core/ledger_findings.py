@@ -70,25 +70,23 @@ class Collision(NamedTuple):
 
 def find_entry_findings(entry: Any, history: History) -> list[LedgerFinding]:
     """What is wrong with ``entry``, judged by a history of the whole log; any kind but deliveries can have findings."""
-    found: list[LedgerFinding] = []
-    found.extend(_misplaced(entry, history))
-    found.extend(_late(entry))
-    return found
+    return [found for found in (_misplaced(entry, history), _late(entry)) if found is not None]
 
 
-def _misplaced(entry: Any, history: History) -> Iterable[LedgerFinding]:
+def _misplaced(entry: Any, history: History) -> LedgerFinding | None:
     if entry.kind not in RULED_KINDS:
-        return
+        return None
     live = entry.via != "file"
     read = _members_read(entry.__class__)
     stated = {name: value for name in read if (value := getattr(entry, name)) is not None}
     refusal = find_refusal(history, stated, live, as_of_size=entry.seq)
     if refusal is not None:
-        yield LedgerFinding(entry.seq, refusal.code, "I", refusal.reason)
-    elif not live and entry.kind in _REFUSED_WHEN_DEAD and _is_dead_letter(entry, history):
-        yield LedgerFinding(
+        return LedgerFinding(entry.seq, refusal.code, "I", refusal.reason)
+    if not live and entry.kind in _REFUSED_WHEN_DEAD and _is_dead_letter(entry, history):
+        return LedgerFinding(
             entry.seq, "GRANT_AFTER_TERMINAL", "P", f"the grant {entry.grant} was dead by then"
         )
+    return None
 
 
 @cache
@@ -110,16 +108,18 @@ def _is_dead_letter(entry: Any, history: History) -> bool:
     return is_dead_before(timeline, entry.at)
 
 
-def _late(entry: Any) -> Iterable[LedgerFinding]:
+def _late(entry: Any) -> LedgerFinding | None:
     late_ms = entry.recorded_at - entry.at
     if entry.via == "file" or late_ms <= LATE_AFTER_MS:
-        return
+        return None
+    code: Code
     if entry.kind in _GRANTING:
-        yield LedgerFinding(entry.seq, "GRANT_BACKDATED", "P", f"recorded {late_ms} ms after it took effect")
+        code = "GRANT_BACKDATED"
     elif rank_of(entry.kind) == RESTRICTIVE and entry.kind != "grant.invalidated":
-        yield LedgerFinding(
-            entry.seq, "REVOCATION_RECORDED_LATE", "P", f"recorded {late_ms} ms after it took effect"
-        )
+        code = "REVOCATION_RECORDED_LATE"
+    else:
+        return None
+    return LedgerFinding(entry.seq, code, "P", f"recorded {late_ms} ms after it took effect")
 
 
 def schema_finding(seq: int, kind: str, known: bool, unknown: tuple[str, ...]) -> LedgerFinding | None:

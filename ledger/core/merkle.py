@@ -45,7 +45,7 @@ def hash_leaf(data: bytes) -> bytes:
     return state.digest()
 
 
-def hash_leaves(leaves: Iterable[bytes]) -> list[bytes]:
+def hash_leaves(leaves: Iterable[bytes | memoryview]) -> list[bytes]:
     """:func:`hash_leaf` of each of ``leaves``, in order."""
     new_leaf = _new_leaf
     hashes = []

@@ -8,13 +8,17 @@ back as a small :class:`ChunkResult`; what is as long as the log goes to files i
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
+from ledger.core.faults import stored_faults
 from ledger.core.merkle import root_of_full
+from ledger.core.tiles import TILE_WIDTH, TileId, format_path
 from ledger.engines.account_events import account_events
+from ledger.engines.bundles import BundleReader
 from ledger.engines.files import write_state, write_table, write_uids
 from ledger.engines.key_files import write_keys
 from ledger.engines.keys import KeyColumns
@@ -26,7 +30,6 @@ from ledger.engines.scan import GROUP_ENTRIES, ChunkScan, ChunkScanner, is_state
 from ledger.engines.text_hash import TextHash, signed, signed_one
 from ledger.ports import Block, ChunkFacts, LogSource
 
-TILE_WIDTH = 256
 CHUNK_ENTRIES = TILE_WIDTH * TILE_WIDTH
 ROW_KINDS = frozenset({"delivery.attempted", "delivery.settled", "delivery.imported"})
 
@@ -70,13 +73,14 @@ class ChunkWorker:
         self._notes = Notes(worker)
         self._scanner = ChunkScanner(self._notes, job.group_entries)
         self._hashes = RowHashes(job.secret)
+        self._bundles = BundleReader(job.source)
         self._uids = TextHash(job.secret, "uid")
         self._keys = KeyColumns.under(job.secret)
 
     def scan_chunk(self, first: int, count: int) -> ChunkResult:
         """Scan entries ``first <= position < first + count`` (``first`` a multiple of :data:`CHUNK_ENTRIES`)."""
         job = self._job
-        scan = self._scanner.scan(self._read(first, count))
+        scan = self._scan_bundles(first, count) or self._scanner.scan(first, self._read(first, count))
         result = ChunkResult(self._facts(scan))
         rows = self._rows(scan, result)
         result.rows = len(rows["attempt_seq"])
@@ -91,19 +95,34 @@ class ChunkWorker:
             write_keys(job.scratch, first, leaves, found.fresh_ids, found.fresh_positions, found.shards)
         return result
 
-    def _read(self, first: int, count: int) -> list[Block]:
+    def _scan_bundles(self, first: int, count: int) -> ChunkScan | None:
+        """The chunk from whole bundles, with tiles beside them; None where the source has them otherwise."""
+        cut = self._bundles.read(first, count)
+        if cut is None:
+            return None
+        tiles = []
+        for index in range(first // TILE_WIDTH, (first + count) // TILE_WIDTH):
+            tile = self._job.source.read_tile(format_path(TileId(0, index, TILE_WIDTH)))
+            if tile is None:
+                return None
+            tiles.append(tile)
+        scan = self._scanner.scan_cut(first, cut)
+        for start, tile in zip(range(0, count, TILE_WIDTH), tiles, strict=True):
+            scan.faults.extend(stored_faults(first + start, scan.leaves[start : start + TILE_WIDTH], tile))
+        return scan
+
+    def _read(self, first: int, count: int) -> Iterator[Block]:
         """The chunk's blocks of 256 entries, up to the first that is not whole."""
-        blocks: list[Block] = []
         for start in range(first, first + count, TILE_WIDTH):
             wanted = min(TILE_WIDTH, first + count - start)
-            blocks.append(self._job.source.read_block(start, wanted))
-            if blocks[-1].fault is not None or len(blocks[-1].entries) < wanted:
-                break
-        return blocks or [Block(first, [])]
+            block = self._job.source.read_block(start, wanted)
+            yield block
+            if block.fault is not None or len(block.entries) < wanted:
+                return
 
     def _facts(self, scan: ChunkScan) -> ChunkFacts:
-        facts = ChunkFacts(scan.first, len(scan.data), faults=scan.faults)
-        if not scan.data:
+        facts = ChunkFacts(scan.first, len(scan.cut), faults=scan.faults)
+        if not len(scan.cut):
             return facts
         full = len(scan.leaves) // TILE_WIDTH * TILE_WIDTH
         facts.tile_roots = [
@@ -112,7 +131,7 @@ class ChunkWorker:
         ]
         facts.rest, facts.last_leaf = scan.leaves[full:], scan.leaves[-1]
         facts.head = self._scanner.edge_at(scan, 0)
-        facts.tail = self._scanner.edge_at(scan, len(scan.data) - 1)
+        facts.tail = self._scanner.edge_at(scan, len(scan.cut) - 1)
         facts.latest_ms = max(int(scan.recorded_at.max()), 0)
         kinds = Counter(entry.kind for entry in scan.typed.values() if entry is not None)
         for group in scan.groups:
@@ -129,11 +148,12 @@ class ChunkWorker:
         places = {
             place for place, entry in scan.typed.items() if entry is not None and entry.kind in ROW_KINDS
         }
-        for place in sorted(places.union((alone - scan.first).tolist())):
-            single.add(self._scanner.typed_at(scan, place), scan.first + place)
+        ordered = sorted(places.union((alone - scan.first).tolist()))
+        for place, entry in zip(ordered, self._scanner.typed_at(scan, ordered), strict=True):
+            single.add(entry, scan.first + place)
         merge_resolved(resolved, single.resolved)
         result.left_over = [
-            (position, scan.data[position - scan.first]) for _, position in single.left_over()
+            (position, scan.cut.entry(position - scan.first)) for _, position in single.left_over()
         ]
         result.resolved = resolved
         return joined([imported, paired, single.columns()])
@@ -147,14 +167,14 @@ class ChunkWorker:
         places += [
             place for place, entry in scan.typed.items() if entry is not None and self._is_wanted(entry.kind)
         ]
-        return [scan.data[place] for place in sorted(places)]
+        return [scan.cut.entry(place) for place in sorted(places)]
 
     def _is_wanted(self, kind: str) -> bool:
         return is_state(kind) or (self._job.with_identities and kind == "account.registered")
 
     def _uid_hashes(self, scan: ChunkScan) -> Integers:
         """A hash of each entry's uid; a malformed entry has none, but keeps its place."""
-        hashes = scan.first + np.arange(len(scan.data), dtype=np.int64)
+        hashes = scan.first + np.arange(len(scan.cut), dtype=np.int64)
         for group in scan.groups:
             hashes[group.places] = signed(self._uids.of_columns(group.text("uid")))
         for place, entry in scan.typed.items():

@@ -64,7 +64,6 @@ def write_uids(scratch: Path, first: int, hashes: NDArray[np.int64]) -> None:
     chunk_path(scratch, "uids", first).write_bytes(hashes.tobytes())
 
 
-def read_uids(scratch: Path, first: int) -> Any:
-    """The uid hashes of a chunk as an Arrow array."""
-    data = chunk_path(scratch, "uids", first).read_bytes()
-    return pa.Array.from_buffers(pa.int64(), len(data) // 8, [None, pa.py_buffer(data)])
+def read_uids(scratch: Path, first: int) -> NDArray[np.int64]:
+    """The uid hashes of a chunk."""
+    return np.fromfile(chunk_path(scratch, "uids", first), np.int64)

@@ -115,11 +115,12 @@ class KeyColumns:
         for span in group.layout.tag_lists.get("subjects", ()):
             high, low = group.tag_at(span)
             yield _Column(places, self._of_tags("subj:", high, low), "subj:", [""], none, high, low)
-        lists = [noted.developers for noted in group.noted]
+        distinct, of_row = group.distinct()
+        lists = [noted.developers for noted in distinct]
         for number in range(max(map(len, lists), default=0)):
             names = [names[number] if number < len(names) else "" for names in lists]
-            has_name = np.array([number < len(names) for names in lists])[group.which]
-            which = group.which[has_name]
+            has_name = np.array([number < len(names) for names in lists])[of_row]
+            which = of_row[has_name]
             hashed = np.array([self._of_developer(name) for name in names], np.uint64)[which]
             yield _Column(places[has_name], hashed, "dev:", names, which)
             if tags is not None:
@@ -143,7 +144,7 @@ class KeyColumns:
         """The keys of entries that came one by one, from their members as the core reads them."""
         places, texts = [], []
         for place, entry in scan.typed.items():
-            data = scan.data[place]
+            data = scan.cut.entry(place)
             try:
                 members = canonical.decode(data) if entry is None else msgspec.json.decode(data)
             except FormatError:

@@ -16,7 +16,7 @@ lengths, and its bytes are the canonical ones. :mod:`ledger.engines.layout_match
 from __future__ import annotations
 
 import typing
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -51,7 +51,8 @@ class Layout:
 
     ``hex_spans``, ``id_spans`` and ``uid_spans`` are checked for their characters, ``digit_spans`` are numbers:
     ``(start, end, low)`` where ``low`` is the least first digit. ``number_columns`` tells the column of a number among them.
-    ``recurring_spans`` are all other values, with the fixed bytes between neighbours.
+    ``recurring_spans`` are all other values, with the fixed bytes between neighbours; in layouts of one ``form`` they hold
+    the same members at the same places.
     ``members`` are the spans of all top-level values, ``tag_lists`` those of the hex digits of the tags in each list.
     """
 
@@ -68,6 +69,7 @@ class Layout:
     number_columns: dict[str, int] = field(default_factory=dict)
     tag_lists: dict[str, list[Span]] = field(default_factory=dict)
     weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 0)))
+    form: Hashable = None
 
     @property
     def width(self) -> int:
@@ -104,6 +106,7 @@ def layout_of(kind: str, data: bytes) -> Layout | None:
             return None
         _Placing(layout, data, name, span).place(hint)
     layout.weights = _weights(layout.digit_spans)
+    layout.form = (kind, tuple(members), tuple(_recurring_members(layout)))
     return layout
 
 
@@ -188,6 +191,14 @@ class _Placing:
 
     def _vary(self, span: Span) -> None:
         self._layout.fixed[span[0] : span[1]] = 0
+
+
+def _recurring_members(layout: Layout) -> Iterator[tuple[str, int, int, int]]:
+    """The members in the recurring spans: name, number of the span, and where in it they begin and end."""
+    for number, (start, end) in enumerate(layout.recurring_spans):
+        for name, (from_, to) in layout.members.items():
+            if start <= from_ and to <= end:
+                yield name, number, from_ - start, to - start
 
 
 def _weights(digit_spans: list[tuple[int, int, int]]) -> NDArray[np.float64]:

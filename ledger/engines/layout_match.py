@@ -7,7 +7,7 @@ not match a layout is left over, for the decoder that reads entries one by one: 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from ledger.core.canonical import ENTRY_BYTES_MAX
 from ledger.core.entries.members import UID_REGEX
 from ledger.core.strict import ID_REGEX
 from ledger.engines.layout import Layout, Span, layout_of
-from ledger.engines.text_hash import WORD_BYTES, Bytes, Words, hex_words, odd_words
+from ledger.engines.text_hash import WORD_BYTES, Bytes, Words, as_words, hex_words, odd_words
 
 Integers = NDArray[np.int64]
 Noted = Callable[[Any], Any]
@@ -28,7 +28,7 @@ Noted = Callable[[Any], Any]
 DecodeOne = Callable[[bytes], Any]
 """The strictly decoded entry of a known kind without unlisted members, or None."""
 
-PIECE_ROWS = 2_048
+PIECE_ROWS = 1_024
 """Rows matched at once, so that they stay in the processor's cache."""
 
 LAYOUTS_MAX = 4_096
@@ -36,18 +36,44 @@ RECURRING_MAX = 100_000
 NEW_LAYOUTS_MAX = 8
 """How often a group of one length and shape may turn out to be of yet another layout."""
 
+UNSOUND = -1
 _QUOTE = ord('"')
 _LITTLE = np.dtype("<u8")
 
 
 class ChunkBytes:
-    """The bytes of a chunk's entries, one after the other; rows of any width can be cut out at their starts."""
+    """The bytes of a chunk's entries in one buffer; rows of any width can be cut out at their starts.
 
-    def __init__(self, data: Sequence[bytes]) -> None:
-        self.lengths: Integers = np.fromiter(map(len, data), np.int64, len(data))
-        self.starts: Integers = np.cumsum(self.lengths) - self.lengths
-        longest = int(self.lengths.max(initial=0))
-        self.buffer: Bytes = np.frombuffer(b"".join((*data, bytes(longest + WORD_BYTES))), np.uint8)
+    ``buffer`` goes on behind the last entry for at least a word and the longest entry's length.
+    """
+
+    def __init__(self, buffer: Bytes, starts: Integers, lengths: Integers) -> None:
+        self.buffer = buffer
+        self.starts = starts
+        self.lengths = lengths
+        self._view = buffer.data
+
+    @classmethod
+    def of(cls, data: Sequence[bytes]) -> ChunkBytes:
+        """Those of ``data``, one after the other."""
+        lengths: Integers = np.fromiter(map(len, data), np.int64, len(data))
+        filling = bytes(int(lengths.max(initial=0)) + WORD_BYTES)
+        buffer = np.frombuffer(b"".join((*data, filling)), np.uint8)
+        return cls(buffer, np.cumsum(lengths) - lengths, lengths)
+
+    def __len__(self) -> int:
+        """How many entries there are."""
+        return len(self.starts)
+
+    def views(self) -> Iterator[memoryview]:
+        """The bytes of each entry, in order, without a copy."""
+        ends = self.starts + self.lengths
+        return map(self._view.__getitem__, map(slice, self.starts.tolist(), ends.tolist()))
+
+    def entry(self, place: int) -> bytes:
+        """The bytes of one entry."""
+        start = int(self.starts[place])
+        return bytes(self._view[start : start + int(self.lengths[place])])
 
     def rows(self, offsets: Integers, width: int) -> Bytes:
         """A matrix of the ``width`` bytes from each of ``offsets`` on."""
@@ -60,17 +86,33 @@ class ChunkBytes:
 
 
 @dataclass(slots=True)
+class Values:
+    """The recurring values met so far in the layouts of one form: their bytes -> their number, and what was noted."""
+
+    ids: dict[bytes, int] = field(default_factory=dict)
+    noted: list[Any] = field(default_factory=list)
+    _columns: dict[str, Any] = field(default_factory=dict)
+
+    def column(self, name: str) -> Any:
+        """One attribute of all that was noted, an array by number."""
+        made = self._columns.get(name)
+        if made is None or len(made) < len(self.noted):
+            made = self._columns[name] = np.array([getattr(noted, name) for noted in self.noted])
+        return made
+
+
+@dataclass(slots=True)
 class Group:
     """Entries of one layout: their ``places`` in the chunk (ascending), their bytes, and what was read from them.
 
-    ``noted[which[i]]`` is what the caller noted of the recurring values of row i.
+    ``which[i]`` is the number among ``values`` of what recurs in row i.
     """
 
     layout: Layout
     places: Integers
     rows: Bytes
     numbers: Integers
-    noted: list[Any]
+    values: Values
     which: Integers
 
     def text(self, member: str) -> Bytes:
@@ -91,17 +133,22 @@ class Group:
         words = hex_words(self.rows[:, span[0] : span[1]])
         return words[:, 0], words[:, 1]
 
-    def noted_column(self, read: Callable[[Any], Any], dtype: Any) -> Any:
-        """One value of what was noted, for each row."""
-        return np.array([read(noted) for noted in self.noted], dtype)[self.which]
+    def noted(self, name: str) -> Any:
+        """An attribute of what was noted, for each row."""
+        return self.values.column(name)[self.which]
+
+    def distinct(self) -> tuple[list[Any], Integers]:
+        """All that was noted of these rows, each once, and the place in it for each row."""
+        used, which = np.unique(self.which, return_inverse=True)
+        return [self.values.noted[number] for number in used.tolist()], which
 
 
 @dataclass(slots=True)
 class _Known:
-    """A layout and the recurring values met so far: their bytes -> what was noted of them."""
+    """A layout, and what recurs in all layouts of its form."""
 
     layout: Layout
-    noted: dict[bytes, Any] = field(default_factory=dict)
+    values: Values
 
 
 class LayoutMatcher:
@@ -112,34 +159,32 @@ class LayoutMatcher:
         self._note = note
         self._rows_min = rows_min
         self._known: dict[tuple[int, int], list[_Known]] = {}
+        self._forms: dict[Hashable, Values] = {}
         self._layouts = 0
         self._values = 0
         # Only the order of work depends on these: which entries are looked at together.
         self._odd = odd_words(b"rows", ENTRY_BYTES_MAX // WORD_BYTES + 1)
 
-    def match(self, data: Sequence[bytes], chunk: ChunkBytes) -> tuple[list[Group], Integers]:
+    def match(self, chunk: ChunkBytes) -> tuple[list[Group], Integers]:
         """The groups of a chunk's entries, and the places of all that are in none, ascending."""
         self._forget()
         groups: list[Group] = []
         left: list[Integers] = [np.zeros(0, np.int64)]
-        order = np.argsort(chunk.lengths, kind="stable")
-        lengths = chunk.lengths[order]
-        cuts = np.flatnonzero(np.diff(lengths)) + 1
-        for places in np.split(order, cuts):
+        for places in _alike(chunk.lengths):
             if len(places) < self._rows_min or chunk.lengths[places[0]] > ENTRY_BYTES_MAX:
                 left.append(places)
             else:
-                self._match_length(data, chunk, places, groups, left)
+                self._match_length(chunk, places, groups, left)
         return groups, np.sort(np.concatenate(left))
 
     def _forget(self) -> None:
         if self._layouts > LAYOUTS_MAX or self._values > RECURRING_MAX:
             self._known.clear()
+            self._forms.clear()
             self._layouts = self._values = 0
 
     def _match_length(
         self,
-        data: Sequence[bytes],
         chunk: ChunkBytes,
         places: Integers,
         groups: list[Group],
@@ -147,132 +192,143 @@ class LayoutMatcher:
     ) -> None:
         """Entries of one length: group them by where their quotation marks stand."""
         length = int(chunk.lengths[places[0]])
-        width = -(-length // WORD_BYTES) * WORD_BYTES
-        rows = chunk.rows(chunk.starts[places], width)
-        rows[:, length:] = 0
-        shapes = self._shapes(rows)
-        order = np.argsort(shapes, kind="stable")
-        cuts = np.flatnonzero(np.diff(shapes[order])) + 1
-        for members in np.split(order, cuts):
+        shapes = np.concatenate([self._shapes(chunk, piece, length) for piece in _pieces(places)])
+        for members in _alike(shapes):
             if len(members) < self._rows_min:
                 left.append(places[members])
                 continue
             known = self._known.setdefault((length, int(shapes[members[0]])), [])
-            rest = _Rest(places[members], rows[members])
+            rest = places[members]
             for candidate in known:
-                self._match_layout(data, candidate, rest, groups)
+                rest = self._match_layout(chunk, candidate, rest, groups)
             for _ in range(NEW_LAYOUTS_MAX):
-                if len(rest.places) < self._rows_min:
+                if len(rest) < self._rows_min:
                     break
-                entry = data[rest.places[0]]
+                entry = chunk.entry(rest[0])
                 decoded = self._decode(entry)
                 layout = None if decoded is None else layout_of(decoded.kind, entry)
                 if layout is None:
                     # Set aside what has no layout, and go on with the others.
-                    left.append(rest.places[:1])
-                    rest.keep(slice(1, None))
+                    left.append(rest[:1])
+                    rest = rest[1:]
                     continue
-                candidate = _Known(layout)
+                candidate = _Known(layout, self._forms.setdefault(layout.form, Values()))
                 self._layouts += 1
-                before = len(rest.places)
-                self._match_layout(data, candidate, rest, groups)
+                before = len(rest)
+                rest = self._match_layout(chunk, candidate, rest, groups)
                 known.append(candidate)
-                if len(rest.places) == before:
+                if len(rest) == before:
                     break
-            left.append(rest.places)
+            left.append(rest)
 
-    def _shapes(self, rows: Bytes) -> Words:
-        """A number for each row that tells where its quotation marks stand."""
-        bits = np.packbits(rows == _QUOTE, axis=1)
-        count, width = bits.shape
-        padded = np.zeros((count, -(-width // WORD_BYTES) * WORD_BYTES), np.uint8)
-        padded[:, :width] = bits
-        words = padded.view(_LITTLE)
+    def _shapes(self, chunk: ChunkBytes, places: Integers, length: int) -> Words:
+        """A number for each entry of one length that tells where its quotation marks stand."""
+        bits = np.packbits(chunk.rows(chunk.starts[places], length) == _QUOTE, axis=1)
+        words = as_words(bits)
         # Low bits of a product know nothing of the high ones, so those are folded in first.
         words ^= words >> np.uint64(31)
         return words @ self._odd[: words.shape[1]]
 
-    def _match_layout(self, data: Sequence[bytes], known: _Known, rest: _Rest, groups: list[Group]) -> None:
-        """Take out of ``rest`` what is of this layout."""
-        good = np.zeros(len(rest.places), bool)
-        for start in range(0, len(good), PIECE_ROWS):
-            places = rest.places[start : start + PIECE_ROWS]
-            group, fits = self._match_piece(data, known, places, rest.rows[start : start + PIECE_ROWS])
-            good[start : start + PIECE_ROWS] = fits
-            if group is not None:
-                groups.append(group)
-        rest.keep(~good)
+    def _match_layout(
+        self, chunk: ChunkBytes, known: _Known, places: Integers, groups: list[Group]
+    ) -> Integers:
+        """Take what is of this layout into ``groups``; returns the others' places."""
+        rest: list[Integers] = []
+        for piece in _pieces(places):
+            rows = chunk.rows(chunk.starts[piece], known.layout.width)
+            fits = _fit(known.layout, rows)
+            if fits.all():
+                self._add_group(chunk, known, piece, rows, groups, rest)
+            else:
+                rest.append(piece[~fits])
+                if fits.any():
+                    self._add_group(chunk, known, piece[fits], rows[fits], groups, rest)
+        return np.concatenate(rest) if rest else places[:0]
 
-    def _match_piece(
-        self, data: Sequence[bytes], known: _Known, places: Integers, rows: Bytes
-    ) -> tuple[Group | None, NDArray[np.bool_]]:
-        layout = known.layout
-        fits = _fit(layout, rows)
-        if not fits.any():
-            return None, fits
-        if not fits.all():
-            places, rows = places[fits], rows[fits]
-        noted, which, sound = self._recurring(data, known, places, rows)
+    def _add_group(
+        self,
+        chunk: ChunkBytes,
+        known: _Known,
+        places: Integers,
+        rows: Bytes,
+        groups: list[Group],
+        rest: list[Integers],
+    ) -> None:
+        """Make a group of rows that fit a layout but for what recurs in them; those that do not go to ``rest``."""
+        which, sound = self._recurring(chunk, known, places, rows)
         if not sound.all():
-            fits[np.flatnonzero(fits)[~sound]] = False
-            places, rows = places[sound], rows[sound]
-            if not len(places):
-                return None, fits
-            used, which = np.unique(which[sound], return_inverse=True)
-            noted = [noted[number] for number in used.tolist()]
-        return Group(layout, places, rows, _numbers(layout, rows), noted, which), fits
+            rest.append(places[~sound])
+            places, rows, which = places[sound], rows[sound], which[sound]
+        if len(places):
+            groups.append(
+                Group(known.layout, places, rows, _numbers(known.layout, rows), known.values, which)
+            )
 
     def _recurring(
-        self, data: Sequence[bytes], known: _Known, places: Integers, rows: Bytes
-    ) -> tuple[list[Any], Integers, NDArray[np.bool_]]:
-        """What was noted of the recurring values: the distinct ones, which each row has, and whether they are sound."""
+        self, chunk: ChunkBytes, known: _Known, places: Integers, rows: Bytes
+    ) -> tuple[Integers, NDArray[np.bool_]]:
+        """Which recurring values each row has, and whether they are sound."""
         layout = known.layout
-        values = _in_words(rows, layout.recurring_spans)
-        words = values.view(_LITTLE)
+        joined = _in_words(rows, layout.recurring_spans)
+        words = joined.view(_LITTLE)
         keys = (words ^ (words >> np.uint64(29))) @ self._odd[: words.shape[1]]
         _, firsts, which = np.unique(keys, return_index=True, return_inverse=True)
         # Equal keys may be chance: what counts is that the bytes are equal.
-        sound = (words == words[firsts][which]).all(axis=1)
-        noted = []
-        for number, first in enumerate(firsts.tolist()):
-            value = values[first].tobytes()
-            found = known.noted.get(value, self)
-            if found is self:
-                data_of_first = data[places[first]]
-                entry = self._decode(data_of_first)
-                # Values that recur may hold quotation marks, and so a member more: the entry's own grid must be this one.
-                is_like = entry is not None and layout.is_of(entry.kind, data_of_first)
-                found = known.noted[value] = self._note(entry) if is_like else None
-                self._values += 1
-            if found is None:
-                sound &= which != number
-            noted.append(found)
-        return noted, which, sound
+        sound = np.ones(len(rows), bool)
+        _require(sound, words == words[firsts][which])
+        numbers = np.zeros(len(firsts), np.int64)
+        ids = known.values.ids
+        for place, first in enumerate(firsts.tolist()):
+            value = joined[first].tobytes()
+            number = ids.get(value)
+            if number is None:
+                number = ids[value] = self._learn(chunk.entry(places[first]), known)
+            numbers[place] = number
+        which = numbers[which]
+        sound &= which >= 0
+        return which, sound
+
+    def _learn(self, data: bytes, known: _Known) -> int:
+        """The number of the recurring values of an entry that fits a layout, or -1 where they are not sound."""
+        self._values += 1
+        entry = self._decode(data)
+        # Values that recur may hold quotation marks, and so a member more: the entry's own grid must be this one.
+        if entry is None or not known.layout.is_of(entry.kind, data):
+            return UNSOUND
+        known.values.noted.append(self._note(entry))
+        return len(known.values.noted) - 1
 
 
-@dataclass(slots=True)
-class _Rest:
-    """Entries of one length and shape that no layout has taken yet."""
+def _alike(values: Any) -> list[Integers]:
+    """The places of equal values, ascending, for each value."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    return np.split(order, np.flatnonzero(ordered[1:] != ordered[:-1]) + 1)
 
-    places: Integers
-    rows: Bytes
 
-    def keep(self, which: Any) -> None:
-        self.places, self.rows = self.places[which], self.rows[which]
+def _pieces(places: Integers) -> Iterator[Integers]:
+    """``places`` in pieces whose rows stay in the processor's cache."""
+    return (places[start : start + PIECE_ROWS] for start in range(0, len(places), PIECE_ROWS))
 
 
 def _fit(layout: Layout, rows: Bytes) -> NDArray[np.bool_]:
     """Which rows have the layout's fixed bytes, and in the places of variable ones nothing but their characters."""
-    fits: NDArray[np.bool_] = _all_rows(((rows ^ layout.template) & layout.fixed).view(_LITTLE) == 0)
+    fits = np.ones(len(rows), bool)
+    differing = np.bitwise_xor(rows, layout.template)
+    np.bitwise_and(differing, layout.fixed, out=differing)
+    words = differing.view(_LITTLE)
+    # Nearly always nothing differs at all, which is quicker to see than where something does.
+    if words.max(initial=0):
+        fits &= ~words.any(axis=1)
     if layout.hex_spans:
-        fits &= _all_rows(_is_hex(_side_by_side(rows, layout.hex_spans)))
+        _require(fits, _is_hex(_side_by_side(rows, layout.hex_spans)))
     if layout.id_spans:
-        fits &= _all_rows(_IS_ID[_side_by_side(rows, layout.id_spans)])
+        _require(fits, _IS_ID[_side_by_side(rows, layout.id_spans)])
     if layout.uid_spans:
-        fits &= _all_rows(_IS_UID[_side_by_side(rows, layout.uid_spans)])
+        _require(fits, _IS_UID[_side_by_side(rows, layout.uid_spans)])
     if layout.digit_spans:
         digits = _side_by_side(rows, [(start, end) for start, end, _ in layout.digit_spans])
-        fits &= _all_rows((digits - _ZERO) <= 9)
+        _require(fits, (digits - _ZERO) <= 9)
         for start, _, low in layout.digit_spans:
             if low:
                 fits &= rows[:, start] > _ZERO
@@ -281,6 +337,12 @@ def _fit(layout: Layout, rows: Bytes) -> NDArray[np.bool_]:
             before, after = rows[:, start:end], rows[:, next_start:next_end]
             fits &= _as_texts(before) < _as_texts(after)
     return fits
+
+
+def _require(fits: NDArray[np.bool_], good: NDArray[np.bool_]) -> None:
+    """Take out of ``fits`` the rows in which not all is good."""
+    if not good.all():
+        fits &= good.all(axis=1)
 
 
 _ZERO = np.uint8(ord("0"))
@@ -294,10 +356,6 @@ def _one_of(regex: str) -> NDArray[np.bool_]:
 
 
 _IS_ID, _IS_UID = _one_of(ID_REGEX), _one_of(UID_REGEX)
-
-
-def _all_rows(good: Any) -> Any:
-    return good.all(axis=1)
 
 
 def _is_hex(characters: Bytes) -> NDArray[np.bool_]:

@@ -107,8 +107,7 @@ class ParallelReading:
     def _start_uids(self) -> Future[list[int]]:
         from ledger.engines.uids import repeated_uids
 
-        cursor = self.connection().cursor()
-        return self._background.submit(repeated_uids, cursor, self._scratch, self.firsts, self._source)
+        return self._background.submit(repeated_uids, self._scratch, self.firsts, self._source)
 
     def map_roots(self, map_sizes: Sequence[int]) -> list[bytes]:
         """The index map's root over the first n entries, for each n (ascending)."""
@@ -122,11 +121,15 @@ class ParallelReading:
         from ledger.engines.sweep import DuckSweep
 
         self._on_progress("judging deliveries", 0, self.rows)
-        self._uids = self._start_uids()
         joining, recurring, left_over = self._joint.take()
         sweep = DuckSweep(self.connection(), self._scratch, self.firsts, joining, history)
         sweep.prepare(self.recurring + recurring, left_over)
-        sweeping = self._background.submit(sweep.run, left_over, self.resolved)
+        # What needs no grants goes on beside making the spans in which they are live.
+        repeated = self._background.submit(sweep.find_repeated, left_over)
+        self._uids = self._start_uids()
+        live_spans = sweep.live_spans()
+        repeated.result()
+        sweeping = self._background.submit(sweep.run, live_spans, left_over, self.resolved)
 
         def finish() -> Sweep:
             swept = sweeping.result()

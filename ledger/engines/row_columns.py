@@ -46,10 +46,10 @@ class RowColumns:
                 "settled_seq": np.full(len(group.places), NO_SEQ),
                 "decided_at_size": np.full(len(group.places), NO_SEQ),
                 "started_at": group.number("started_at"),
-                "route": group.noted_column(lambda noted: noted.route, np.int32),
-                "arrival": group.noted_column(lambda noted: noted.arrival, np.int32),
+                "route": group.noted("route"),
+                "arrival": group.noted("arrival"),
                 "copy_key": signed(self._hashes.events.of_columns(group.text("event"))),
-                "odd": group.noted_column(lambda noted: noted.is_odd, np.int8),
+                "odd": group.noted("is_odd"),
             }
             table["attempt_seq"] = table["position"]
             tables.append(table)
@@ -92,7 +92,7 @@ class RowColumns:
                 "recorded_at": group.number("recorded_at"),
                 "decided_at_size": group.number("decided_at_size"),
                 "send_before": group.number("send_before"),
-                "route": group.noted_column(lambda noted: noted.route, np.int32),
+                "route": group.noted("route"),
                 "copy_key": signed(self._hashes.events.of_columns(group.text("event"))),
                 "odd": np.full(len(group.places), "replay" in group.layout.members),
             }
@@ -104,8 +104,8 @@ class RowColumns:
             | self._compared(group)
             | {
                 "started_at": group.number("started_at"),
-                "arrival": group.noted_column(lambda noted: noted.arrival, np.int32),
-                "odd": group.noted_column(lambda noted: noted.is_odd, bool),
+                "arrival": group.noted("arrival"),
+                "odd": group.noted("is_odd"),
             }
         )
 
@@ -114,7 +114,7 @@ class RowColumns:
         table: Table = {
             "seq": group.number("seq"),
             "attempt": group.number("attempt"),
-            "developer": group.noted_column(lambda noted: noted.developer, np.int64),
+            "developer": group.noted("developer"),
         }
         for member in ("delivery", "subjects"):
             start, end = group.layout.members[member]
@@ -193,8 +193,9 @@ def _resolved(group: Group) -> Resolved:
     if "resolved_ip" not in group.layout.members:
         return found
     started_at = group.number("started_at")
-    for number, noted in enumerate(group.noted):
-        times = started_at[group.which == number]
+    distinct, which = group.distinct()
+    for number, noted in enumerate(distinct):
+        times = started_at[which == number]
         if len(times) and noted.resolved is not None:
             merge_resolved(found, {noted.resolved: (int(times.min()), int(times.max()))})
     return found

@@ -11,7 +11,7 @@ core's codec, entry by entry, which says which entry is wrong and why.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,7 +45,6 @@ class ChunkScan:
     """
 
     first: int
-    data: Sequence[bytes]
     cut: ChunkBytes
     leaves: list[bytes]
     seqs: Integers
@@ -65,39 +64,43 @@ class ChunkScanner:
         self._decoder = KnownDecoder()
         self._matcher = LayoutMatcher(self._decoder.decode, notes.note, group_entries)
 
-    def scan(self, blocks: Sequence[Block]) -> ChunkScan:
-        """Check everything that can be checked inside of ``blocks``, each of which follows the one before it."""
-        data = [entry for block in blocks for entry in block.entries]
-        unknown = np.full(len(data), -1, np.int64)
-        scan = ChunkScan(blocks[0].first, data, ChunkBytes(data), hash_leaves(data), unknown, unknown.copy())
-        scan.groups, left = self._matcher.match(data, scan.cut)
-        self._decode_left(scan, left.tolist())
-        self._check_seams(scan)
-        start = 0
-        for block in blocks:
-            end = start + len(block.entries)
-            scan.faults.extend(stored_faults(block.first, scan.leaves[start:end], block.stored_hashes))
+    def scan(self, first: int, blocks: Iterable[Block]) -> ChunkScan:
+        """Check everything that can be checked inside of ``blocks``, which follow each other from entry ``first`` on."""
+        taken = list(blocks)
+        scan = self.scan_cut(first, ChunkBytes.of([entry for block in taken for entry in block.entries]))
+        for block in taken:
+            start, count = block.first - first, len(block.entries)
+            leaves = scan.leaves[start : start + count]
+            scan.faults.extend(stored_faults(block.first, leaves, block.stored_hashes))
             if block.fault is not None:
-                scan.faults.tell(block.first + len(block.entries), "ENTRY_MALFORMED", block.fault)
-            start = end
+                scan.faults.tell(block.first + count, "ENTRY_MALFORMED", block.fault)
         return scan
 
-    def typed_at(self, scan: ChunkScan, place: int) -> Any:
-        """The typed entry at a place of a scanned chunk; None where malformed."""
-        if place in scan.typed:
-            return scan.typed[place]
-        entry = self._decoder.decode(scan.data[place])
-        assert entry is not None, "what was matched with a layout can be decoded"
-        return entry
+    def scan_cut(self, first: int, cut: ChunkBytes) -> ChunkScan:
+        """:meth:`scan` of entries without what a source keeps beside them."""
+        unknown = np.full(len(cut), -1, np.int64)
+        scan = ChunkScan(first, cut, hash_leaves(cut.views()), unknown, unknown.copy())
+        scan.groups, left = self._matcher.match(cut)
+        self._decode_left(scan, left.tolist())
+        self._check_seams(scan)
+        return scan
+
+    def typed_at(self, scan: ChunkScan, places: Sequence[int]) -> list[Any]:
+        """The typed entries at some places of a scanned chunk; None where malformed."""
+        matched = [place for place in places if place not in scan.typed]
+        entries = self._decoder.decode_all([scan.cut.entry(place) for place in matched]) if matched else []
+        assert entries is not None, "what was matched with a layout can be decoded"
+        found = dict(zip(matched, entries, strict=True))
+        return [scan.typed[place] if place in scan.typed else found[place] for place in places]
 
     def edge_at(self, scan: ChunkScan, place: int) -> Edge | None:
         """The edge of the entry at a place of a scanned chunk; None where malformed."""
-        return edge_of(self.typed_at(scan, place))
+        return edge_of(self.typed_at(scan, [place])[0])
 
     def _decode_left(self, scan: ChunkScan, places: list[int]) -> None:
         for start in range(0, len(places), LIST_ENTRIES):
             piece = places[start : start + LIST_ENTRIES]
-            entries = self._decoder.decode_all([scan.data[place] for place in piece])
+            entries = self._decoder.decode_all([scan.cut.entry(place) for place in piece])
             if entries is None:
                 entries = [self._decode_slowly(scan, place) for place in piece]
             scan.typed.update(zip(piece, entries, strict=True))
@@ -106,7 +109,7 @@ class ChunkScanner:
     def _decode_slowly(scan: ChunkScan, place: int) -> Any:
         position = scan.first + place
         try:
-            decoded = decode_entry(scan.data[place])
+            decoded = decode_entry(scan.cut.entry(place))
         except FormatError as error:
             scan.faults.tell(position, "ENTRY_MALFORMED", str(error))
             return None
@@ -117,7 +120,7 @@ class ChunkScanner:
 
     def _check_seams(self, scan: ChunkScan) -> None:
         """Compare neighbours; only where something may be wrong is it asked what."""
-        count = len(scan.data)
+        count = len(scan.cut)
         linked = np.ones(count, bool)
         links = _links(scan.leaves)
         for group in scan.groups:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pyarrow as pa
 
 from ledger.core.destinations import observed_destination
@@ -19,9 +20,11 @@ from ledger.core.intervals import grant_intervals
 from ledger.core.scopes import mask_of
 from ledger.engines.clean_pairs import Pairs, Party, Route, route_of
 from ledger.engines.files import as_table, map_table
+from ledger.engines.layout_match import Integers
 from ledger.engines.recurring import Fresh
 from ledger.engines.rows import NO_SEQ, Columns, LeftOver, Resolved
-from ledger.engines.text_hash import signed_one, tag_words
+from ledger.engines.text_hash import tag_columns
+from ledger.engines.uids import repeated
 from ledger.ports import Attempt, Sweep
 
 if TYPE_CHECKING:
@@ -44,13 +47,6 @@ JOIN live_spans l
 WHERE r.odd = 0
 """
 
-_REPEATED = """
-CREATE TEMP TABLE repeated AS
-SELECT attempt_key FROM (SELECT attempt_key FROM rows UNION ALL SELECT key FROM left_over)
-GROUP BY attempt_key HAVING count(*) > 1
-"""
-"""Attempts of which more is told than one row holds: another settlement may be the one that is believed."""
-
 _SUSPECTS = f"""
 CREATE TEMP TABLE suspects AS
 SELECT attempt_seq FROM rows ANTI JOIN good USING (attempt_seq)
@@ -72,7 +68,7 @@ SELECT attempt_seq FROM copies
 _COPIES = """
 CREATE TEMP TABLE copies AS
 WITH again AS (
-    SELECT r.copy_key, e.endpoint FROM rows r JOIN endpoints e USING (route)
+    SELECT r.copy_key, e.endpoint FROM rows r SEMI JOIN repeated_copies USING (copy_key) JOIN endpoints e USING (route)
     GROUP BY r.copy_key, e.endpoint HAVING count(*) > 1
 )
 SELECT r.attempt_seq, r.copy_key
@@ -109,17 +105,34 @@ class DuckSweep:
         self._parties: dict[Party, int] = {}
 
     def prepare(self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver]) -> None:
-        """Make the tables; ``recurring`` names the routes and arrivals in the rows, ``left_over`` what no row holds."""
+        """Make the tables but for the live spans; ``recurring`` names the routes and arrivals in the rows."""
         self._connection.register("rows", self._rows)
         self._register_pairs({number: (kind, values) for number, kind, values in recurring})
-        self._register("live_spans", _LIVE_SPANS, self._live_spans())
         self._connection.register("late_events", self._events)
         keys = ((left.key, left.copy_key) for left in left_over)
         self._register("left_over", pa.schema([("key", pa.int64()), ("copy_key", pa.int64())]), keys)
 
-    def run(self, left_over: Sequence[LeftOver], resolved: Resolved) -> Sweep:
-        """Sweep what was prepared. Nearly all of it happens in DuckDB, beside other Python threads."""
-        for statement in (_CLEAN, _REPEATED, _COPIES, _SUSPECTS):
+    def find_repeated(self, left_over: Sequence[LeftOver]) -> None:
+        """Find what stands more than once. Nearly all of it happens beside other Python threads.
+
+        Of an attempt that is told of more than once, another settlement than that of its row may be the one believed.
+        """
+        left_keys = np.array([left.key for left in left_over], np.int64)
+        keys = repeated(np.concatenate([self._column("attempt_key"), left_keys]))
+        self._connection.register("repeated", pa.table({"attempt_key": keys}))
+        self._connection.register(
+            "repeated_copies", pa.table({"copy_key": repeated(self._column("copy_key"))})
+        )
+        self._connection.execute(_COPIES)
+
+    def _column(self, name: str) -> Integers:
+        values: Integers = self._rows[name].to_numpy()
+        return values
+
+    def run(self, live_spans: Any, left_over: Sequence[LeftOver], resolved: Resolved) -> Sweep:
+        """Sweep what was prepared, in DuckDB as well; after :meth:`find_repeated`."""
+        self._connection.register("live_spans", live_spans)
+        for statement in (_CLEAN, _SUSPECTS):
             self._connection.execute(statement)
         suspects = self._suspects(left_over)
         copies = self._copies(suspects, left_over)
@@ -173,12 +186,22 @@ class DuckSweep:
         self._register("endpoints", _ENDPOINTS, endpoints)
         self._register("late_standing", _LATE_STANDING, self._late_standing(routes))
 
-    def _live_spans(self) -> Iterator[tuple[int, ...]]:
-        """``(*account, party, scopes, from_ms, to_ms)`` of the grants that could cover a delivery on a clean route."""
-        for account, developer, app, environment, scopes, from_ms, to_ms in grant_intervals(self._history):
-            party = self._parties.get(Party(developer, app, environment))
+    def live_spans(self) -> Any:
+        """When which account's data might go to whom on a clean route: a table of the effective grants to its parties."""
+        accounts: list[str] = []
+        numbers: list[tuple[int, ...]] = []
+        parties = self._parties
+        for interval in grant_intervals(self._history):
+            # Equal to a Party, and so found as one.
+            party = parties.get(interval[1:4])  # type: ignore[call-overload]
             if party is not None:
-                yield (*_words(account), party, scopes, from_ms, to_ms)
+                accounts.append(interval[0])
+                numbers.append((party, *interval[4:]))
+        high, low = tag_columns(accounts)
+        columns = np.array(numbers, np.int64).reshape(-1, 4).T
+        names = ("party", "scopes", "from_ms", "to_ms")
+        table = {"account_high": high, "account_low": low, **dict(zip(names, columns, strict=True))}
+        return pa.table({name: pa.array(np.ascontiguousarray(values)) for name, values in table.items()})
 
     def _late_standing(self, routes: dict[int, Route]) -> Iterator[tuple[int, int, int]]:
         """``(route, seq, at)`` of every event about the standing of a route's app and developer."""
@@ -216,12 +239,6 @@ class DuckSweep:
         return [list(group) for group in groups.values() if len(group) > 1]
 
 
-def _words(account: str) -> tuple[int, int]:
-    """An account's tag as rows have it."""
-    high, low = tag_words(account)
-    return signed_one(high), signed_one(low)
-
-
 def _record_batch(schema: Any, values: list[tuple[Any, ...]]) -> Any:
     columns = zip(*values, strict=True) if values else ([] for _ in schema)
     arrays = [pa.array(list(column), field.type) for column, field in zip(columns, schema, strict=True)]
@@ -241,13 +258,3 @@ _CLEAN_SPANS = pa.schema(
 _STRAYS = pa.schema([("route", pa.int32()), ("arrival", pa.int32())])
 _ENDPOINTS = pa.schema([("route", pa.int32()), ("endpoint", pa.int32())])
 _LATE_STANDING = pa.schema([("route", pa.int32()), ("seq", pa.int64()), ("at", pa.int64())])
-_ACCOUNT = [("account_high", pa.int64()), ("account_low", pa.int64())]
-_LIVE_SPANS = pa.schema(
-    [
-        *_ACCOUNT,
-        ("party", pa.int32()),
-        ("scopes", pa.int32()),
-        ("from_ms", pa.int64()),
-        ("to_ms", pa.int64()),
-    ]
-)

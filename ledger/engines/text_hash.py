@@ -111,6 +111,14 @@ def odd_words(secret: bytes, count: int) -> Words:
     return drawn_words(secret, count) | np.uint64(1)
 
 
+def as_words(rows: Bytes) -> Words:
+    """The rows of a matrix of bytes as little-endian words, filled up with zeros."""
+    count, length = rows.shape
+    padded = np.zeros((count, -(-length // WORD_BYTES) * WORD_BYTES), np.uint8)
+    padded[:, :length] = rows
+    return padded.view("<u8")
+
+
 def signed(hashes: Words) -> NDArray[np.int64]:
     """Hashes as the signed integers that Arrow files hold."""
     return hashes.view(np.int64)
@@ -131,3 +139,10 @@ def hex_words(digits: Bytes) -> Words:
 def tag_words(tag: str) -> tuple[int, int]:
     """The 128 bits of a tag (``a_`` or ``e_`` and 32 hex digits) as two words."""
     return int(tag[2:18], 16), int(tag[18:34], 16)
+
+
+def tag_columns(tags: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """:func:`tag_words` of many tags, as the signed integers that Arrow files hold."""
+    characters = np.frombuffer("".join(tags).encode(), np.uint8).reshape(len(tags), -1 if tags else 34)
+    words = hex_words(characters[:, 2:])
+    return signed(np.ascontiguousarray(words[:, 0])), signed(np.ascontiguousarray(words[:, 1]))

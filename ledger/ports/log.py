@@ -44,6 +44,13 @@ class LogSource(Protocol):
         """Entries ``first <= position < first + count``; unreadable ones end the block with a ``fault``."""
         ...
 
+    def read_bundle(self, index: int, into: memoryview) -> int | None:
+        """Read the full bundle that begins at entry ``256 * index``: its size, or None where the source has no such.
+
+        Unchecked; of one that does not fit only the beginning is read.
+        """
+        ...
+
     def read_tile(self, path: str) -> bytes | None:
         """A published hash tile, or None where there is none."""
         ...

@@ -64,6 +64,10 @@ class DatabaseLog:
         rows = list(self._store().fetch_range(first, first + count))
         return Block(first, [row.data for row in rows], b"".join([row.leaf_hash for row in rows]))
 
+    def read_bundle(self, index: int, into: memoryview) -> int | None:
+        """None: a database keeps rows."""
+        return None
+
     def read_tile(self, path: str) -> bytes | None:
         """A stored hash tile, or None where there is none."""
         query = text("SELECT data FROM tiles WHERE path = :path").bindparams(path=path)

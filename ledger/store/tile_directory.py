@@ -70,6 +70,22 @@ class TileDirectory:
                 return Block(first, entries, b"".join(hashes), fault)
         return Block(first, entries, b"".join(hashes))
 
+    def read_bundle(self, index: int, into: memoryview) -> int | None:
+        """Read a full bundle of the log; None where there is none by its name."""
+        if (index + 1) * TILE_WIDTH > self.size:
+            return None
+        path = format_path(TileId(ENTRIES_LEVEL, index, TILE_WIDTH))
+        try:
+            with (self.directory / path).open("rb", buffering=0) as file:
+                done = 0
+                while done < len(into) and (count := file.readinto(into[done:])):
+                    done += count
+                return done
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise StoreError(f"{self.directory}/{path}: {error.strerror}") from error
+
     def _read_bundle(self, bundle: TileId) -> tuple[list[bytes], str | None]:
         path = format_path(bundle)
         data = self._read(path)

@@ -50,14 +50,14 @@ def scan_twice(entries: list[bytes], collide: bool) -> tuple[ChunkScan, Notes]:
     scanner = ChunkScanner(notes, 1)
     if collide:
         scanner._matcher._odd = np.zeros_like(scanner._matcher._odd)
-    scanner.scan([Block(0, entries[::-1])])
-    return scanner.scan([Block(0, entries)]), notes
+    scanner.scan(0, [Block(0, entries[::-1])])
+    return scanner.scan(0, [Block(0, entries)]), notes
 
 
 def grouped(scan: ChunkScan) -> list[tuple[Group, int, Decoded]]:
     """Every row of every group: the group, the row, and the entry as the core decodes it."""
     return [
-        (group, row, decode_entry(scan.data[place]))
+        (group, row, decode_entry(scan.cut.entry(place)))
         for group in scan.groups
         for row, place in enumerate(group.places.tolist())
     ]
@@ -113,7 +113,8 @@ def test_what_is_noted_of_a_group_is_what_is_noted_of_each_of_its_entries(
     apart = Notes(0)
     numbers: dict[Any, int] = {}
     told = [
-        (group.noted[group.which[row]], apart.note(decoded.entry)) for group, row, decoded in grouped(scan)
+        (group.values.noted[group.which[row]], apart.note(decoded.entry))
+        for group, row, decoded in grouped(scan)
     ]
     names, names_apart = names_of(notes), names_of(apart)
     for in_group, alone in told:
@@ -152,7 +153,7 @@ ODD_KEYS: list[dict[str, Any]] = [
 
 def positions_of(entries: list[bytes], group_entries: int) -> list[set[bytes]]:
     """The map positions of the keys that columns find for each entry."""
-    scan = ChunkScanner(Notes(0), group_entries).scan([Block(0, entries)])
+    scan = ChunkScanner(Notes(0), group_entries).scan(0, [Block(0, entries)])
     found = KeyColumns.under(SECRET).find(scan)
     count = len(found.fresh_ids)
     each = [found.fresh_positions[32 * number : 32 * number + 32] for number in range(count)]
@@ -249,7 +250,7 @@ def chunk_of(entries: list[bytes], group_entries: int) -> dict[str, Any]:
             "left over": sorted(result.left_over),
             "resolved": result.resolved,
             "state": read_state(scratch, 0),
-            "uids": read_uids(scratch, 0).to_pylist(),
+            "uids": read_uids(scratch, 0).tolist(),
             "keys": [sorted(zip(each.places.tolist(), each.ids.tolist(), strict=True)) for each in keys],
         }
 

@@ -32,6 +32,7 @@ from ledger.core.parties import (
     owner_of_endpoint,
 )
 from ledger.core.scopes import EVENT_TYPE_BITS, scope_of
+from ledger.core.timelines import fold_events, fold_grant
 from ledger.errors import RejectedError
 from tests.support.builders import DM, LIKE, POST, Log, tag
 
@@ -264,6 +265,14 @@ def test_intervals_back_exactly_what_the_rule_backs(
             for bad in suspensions
         )
         assert (covered and good) == is_backed(log.history, asked), asked
+
+
+@given(STEPS, st.none() | st.integers(0, 30))
+def test_a_grant_that_was_only_issued_folds_like_any_other(
+    steps: list[tuple[int, Step]], as_of_size: int | None
+) -> None:
+    for record in build(steps).history.grants.values():
+        assert fold_grant(record, as_of_size) == fold_events(record, as_of_size)
 
 
 @given(STEPS)

@@ -171,6 +171,9 @@ class MemoryLog:
     def read_block(self, first: int, count: int) -> Block:
         return Block(first, list(self.entries[first : first + count]))
 
+    def read_bundle(self, index: int, into: memoryview) -> int | None:
+        return None
+
     def read_tile(self, path: str) -> bytes | None:
         return dict(tile_files(self.entries)).get(path)
 

@@ -158,7 +158,8 @@ def alike(members: Mapping[str, Any], dice: random.Random) -> dict[str, Any]:
             other[name] = sorted(_tag(dice) for _ in value)
         elif name in _TEXTS:
             length = len(json.dumps(value))
-            other[name] = dice.choice([each for each in _TEXTS[name] if len(json.dumps(each)) == length])
+            as_long = [each for each in _TEXTS[name] if len(json.dumps(each)) == length]
+            other[name] = dice.choice([value, *as_long])
     return other
 
 

@@ -45,12 +45,16 @@ class Matching:
         return self._decoder.decode(data)
 
     def match(self, data: Sequence[bytes]) -> tuple[list[Group], list[int]]:
-        groups, left = self.matcher.match(data, ChunkBytes(data))
+        groups, left = self.matcher.match(ChunkBytes.of(data))
         return groups, left.tolist()
 
 
 def match(data: Sequence[bytes], rows_min: int = 1) -> tuple[list[Group], list[int]]:
     return Matching(rows_min).match(data)
+
+
+def noted(group: Group) -> list[str]:
+    return [group.values.noted[number] for number in group.which]
 
 
 def places(groups: Sequence[Group]) -> list[list[int]]:
@@ -63,7 +67,7 @@ def test_entries_alike_are_one_group_with_the_values_of_each() -> None:
     assert (group.places.tolist(), left) == ([0, 1, 2, 3], [])
     assert group.number("seq").tolist() == [1, 2, 3, 4]
     assert [row.tobytes() for row in group.text("uid")] == [b"x/1", b"x/2", b"x/3", b"x/4"]
-    assert group.noted_column(str, object).tolist() == ["dev-1", "dev-0", "dev-1", "dev-0"]
+    assert noted(group) == ["dev-1", "dev-0", "dev-1", "dev-0"]
 
 
 def test_tags_are_read_as_their_128_bits() -> None:
@@ -109,7 +113,7 @@ def test_an_entry_with_a_wrong_value_is_left_over_and_its_neighbours_are_not(wro
     data = [suspended(), suspended(**wrong), suspended(seq=7, developer="dev-b")]
     groups, left = match(data)
     assert left == [1]
-    assert sorted(name for group in groups for name in group.noted_column(str, object)) == ["dev-a", "dev-b"]
+    assert sorted(name for group in groups for name in noted(group)) == ["dev-a", "dev-b"]
 
 
 def test_a_number_may_not_begin_with_zero_nor_hold_anything_but_digits() -> None:
@@ -188,7 +192,7 @@ def test_values_that_recur_are_told_apart_though_their_hashes_collide() -> None:
     found = {
         place: name
         for group in groups
-        for place, name in zip(group.places.tolist(), group.noted_column(str, object), strict=True)
+        for place, name in zip(group.places.tolist(), noted(group), strict=True)
     }
     assert sorted([*found, *left]) == list(range(9))
     assert all(name == f"dev-{place % 3}" for place, name in found.items())
@@ -196,7 +200,7 @@ def test_values_that_recur_are_told_apart_though_their_hashes_collide() -> None:
 
 
 def test_rows_of_any_width_can_be_cut_out_up_to_the_last_entry() -> None:
-    chunk = ChunkBytes([b"abc", b"", b"defgh"])
+    chunk = ChunkBytes.of([b"abc", b"", b"defgh"])
     assert chunk.starts.tolist() == [0, 3, 3]
     assert [row.tobytes() for row in chunk.rows(chunk.starts, 3)] == [b"abc", b"def", b"def"]
     assert chunk.rows(np.array([3]), 8)[0].tobytes() == b"defgh\0\0\0"

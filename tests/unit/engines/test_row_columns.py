@@ -28,7 +28,7 @@ def begin() -> Log:
 
 def pairs(members: Any) -> tuple[list[dict[str, int]], list[int]]:
     """The rows of pairs, and the places of the entries that are in none."""
-    scan = ChunkScanner(Notes(0), 1).scan([Block(FIRST, encode_log(members))])
+    scan = ChunkScanner(Notes(0), 1).scan(FIRST, [Block(FIRST, encode_log(members))])
     assert not scan.typed
     columns, alone = RowColumns(FIRST, scan.cut, RowHashes(b"secret")).pairs(scan.groups)
     rows = [

@@ -16,7 +16,7 @@ each_way = pytest.mark.parametrize("group_entries", [1, ALL_ALONE])
 
 
 def scan(entries: list[bytes], group_entries: int) -> ChunkScan:
-    return ChunkScanner(Notes(0), group_entries).scan([Block(0, entries)])
+    return ChunkScanner(Notes(0), group_entries).scan(0, [Block(0, entries)])
 
 
 @each_way
