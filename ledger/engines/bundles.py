@@ -11,7 +11,7 @@ import numpy as np
 
 from ledger.core.canonical import ENTRY_BYTES_MAX
 from ledger.core.tiles import TILE_WIDTH
-from ledger.engines.layout_match import ChunkBytes, Integers
+from ledger.engines.chunk_bytes import ChunkBytes, Integers
 from ledger.engines.text_hash import WORD_BYTES, Bytes
 from ledger.ports import LogSource
 

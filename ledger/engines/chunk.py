@@ -19,10 +19,10 @@ from ledger.core.merkle import root_of_full
 from ledger.core.tiles import TILE_WIDTH, TileId, format_path
 from ledger.engines.account_events import account_events
 from ledger.engines.bundles import BundleReader
+from ledger.engines.chunk_bytes import Integers
 from ledger.engines.files import write_state, write_table, write_uids
 from ledger.engines.key_files import write_keys
 from ledger.engines.keys import KeyColumns
-from ledger.engines.layout_match import Integers
 from ledger.engines.recurring import Fresh, Notes
 from ledger.engines.row_columns import RowColumns
 from ledger.engines.rows import Columns, Resolved, RowHashes, RowMaker, joined, merge_resolved

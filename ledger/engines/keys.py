@@ -19,8 +19,9 @@ import numpy as np
 from ledger.core import canonical
 from ledger.core.index import index_keys, key_position
 from ledger.core.strict import is_tag
+from ledger.engines.chunk_bytes import Integers
+from ledger.engines.groups import Group
 from ledger.engines.key_files import SHARDS, Ids, ShardRows
-from ledger.engines.layout_match import Group, Integers
 from ledger.engines.scan import ChunkScan
 from ledger.engines.text_hash import WORD_BYTES, TextHash, Words, tag_words
 from ledger.errors import FormatError

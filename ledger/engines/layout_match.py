@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 from ledger.core.canonical import ENTRY_BYTES_MAX
 from ledger.core.entries.members import UID_REGEX
 from ledger.core.strict import ID_REGEX
+from ledger.engines.chunk_bytes import ChunkBytes, Integers
+from ledger.engines.groups import Group, Values
 from ledger.engines.layout import Layout, Span, layout_of
-from ledger.engines.text_hash import WORD_BYTES, Bytes, Words, as_words, hex_words, odd_words
+from ledger.engines.text_hash import WORD_BYTES, Bytes, Words, as_words, odd_words
 
-Integers = NDArray[np.int64]
 Noted = Callable[[Any], Any]
 """What a caller wants to know of the values that recur, made from one strictly decoded entry that has them."""
 
@@ -41,114 +42,48 @@ _QUOTE = ord('"')
 _LITTLE = np.dtype("<u8")
 
 
-class ChunkBytes:
-    """The bytes of a chunk's entries in one buffer; rows of any width can be cut out at their starts.
-
-    ``buffer`` goes on behind the last entry for at least a word and the longest entry's length.
-    """
-
-    def __init__(self, buffer: Bytes, starts: Integers, lengths: Integers) -> None:
-        self.buffer = buffer
-        self.starts = starts
-        self.lengths = lengths
-        self._view = buffer.data
-
-    @classmethod
-    def of(cls, data: Sequence[bytes]) -> ChunkBytes:
-        """Those of ``data``, one after the other."""
-        lengths: Integers = np.fromiter(map(len, data), np.int64, len(data))
-        filling = bytes(int(lengths.max(initial=0)) + WORD_BYTES)
-        buffer = np.frombuffer(b"".join((*data, filling)), np.uint8)
-        return cls(buffer, np.cumsum(lengths) - lengths, lengths)
-
-    def __len__(self) -> int:
-        """How many entries there are."""
-        return len(self.starts)
-
-    def views(self) -> Iterator[memoryview]:
-        """The bytes of each entry, in order, without a copy."""
-        ends = self.starts + self.lengths
-        return map(self._view.__getitem__, map(slice, self.starts.tolist(), ends.tolist()))
-
-    def entry(self, place: int) -> bytes:
-        """The bytes of one entry."""
-        start = int(self.starts[place])
-        return bytes(self._view[start : start + int(self.lengths[place])])
-
-    def rows(self, offsets: Integers, width: int) -> Bytes:
-        """A matrix of the ``width`` bytes from each of ``offsets`` on."""
-        if not width or not len(offsets):
-            return np.zeros((len(offsets), width), np.uint8)
-        wide = np.ndarray(
-            (len(self.buffer) - width + 1,), np.dtype(("V", width)), self.buffer.data, strides=(1,)
-        )
-        return wide[offsets].view(np.uint8).reshape(len(offsets), width)
-
-
-@dataclass(slots=True)
-class Values:
-    """The recurring values met so far in the layouts of one form: their bytes -> their number, and what was noted."""
-
-    ids: dict[bytes, int] = field(default_factory=dict)
-    noted: list[Any] = field(default_factory=list)
-    _columns: dict[str, Any] = field(default_factory=dict)
-
-    def column(self, name: str) -> Any:
-        """One attribute of all that was noted, an array by number."""
-        made = self._columns.get(name)
-        if made is None or len(made) < len(self.noted):
-            made = self._columns[name] = np.array([getattr(noted, name) for noted in self.noted])
-        return made
-
-
-@dataclass(slots=True)
-class Group:
-    """Entries of one layout: their ``places`` in the chunk (ascending), their bytes, and what was read from them.
-
-    ``which[i]`` is the number among ``values`` of what recurs in row i.
-    """
-
-    layout: Layout
-    places: Integers
-    rows: Bytes
-    numbers: Integers
-    values: Values
-    which: Integers
-
-    def text(self, member: str) -> Bytes:
-        """The bytes of a member's value, a row each."""
-        start, end = self.layout.members[member]
-        return self.rows[:, start:end]
-
-    def number(self, member: str) -> Integers:
-        """The values of a number that may be any; see :meth:`Layout.number_columns` for which are."""
-        return self.numbers[:, self.layout.number_columns[member]]
-
-    def tag(self, member: str) -> tuple[Words, Words]:
-        """The 128 bits of a tag, as two words."""
-        return self.tag_at(self.layout.tag_span(member))
-
-    def tag_at(self, span: Span) -> tuple[Words, Words]:
-        """The 128 bits of the tag whose hex digits lie at ``span``."""
-        words = hex_words(self.rows[:, span[0] : span[1]])
-        return words[:, 0], words[:, 1]
-
-    def noted(self, name: str) -> Any:
-        """An attribute of what was noted, for each row."""
-        return self.values.column(name)[self.which]
-
-    def distinct(self) -> tuple[list[Any], Integers]:
-        """All that was noted of these rows, each once, and the place in it for each row."""
-        used, which = np.unique(self.which, return_inverse=True)
-        return [self.values.noted[number] for number in used.tolist()], which
-
-
 @dataclass(slots=True)
 class _Known:
     """A layout, and what recurs in all layouts of its form."""
 
     layout: Layout
     values: Values
+
+
+class _Length:
+    """The layouts that entries of one length have had, and how to tell at a glance which one it may be.
+
+    ``probes`` are places of fixed bytes in which the layouts differ.
+    """
+
+    def __init__(self) -> None:
+        self.layouts: list[_Known] = []
+        self._probes = np.zeros(0, np.int64)
+
+    def add(self, known: _Known) -> None:
+        """Take one more."""
+        self.layouts.append(known)
+        templates = np.stack([each.layout.template for each in self.layouts])
+        is_fixed = np.stack([each.layout.fixed for each in self.layouts]).all(axis=0)
+        telling = np.flatnonzero(is_fixed & (templates != templates[0]).any(axis=0))
+        probes: list[int] = []
+        apart = 1
+        for place in telling.tolist():
+            found = len(np.unique(templates[:, [*probes, place]], axis=0))
+            if found > apart:
+                probes.append(place)
+                apart = found
+        self._probes = np.array(probes, np.int64)
+
+    def guess(self, chunk: ChunkBytes, places: Integers) -> tuple[list[tuple[_Known, Integers]], Integers]:
+        """Each layout with the places of the entries that may have it, and the places of those that have none."""
+        probed = chunk.buffer[chunk.starts[places][:, np.newaxis] + self._probes]
+        guessed = []
+        for known in self.layouts:
+            looks_so = (probed == known.layout.template[self._probes]).all(axis=1)
+            guessed.append((known, places[looks_so]))
+            places, probed = places[~looks_so], probed[~looks_so]
+        return guessed, places
 
 
 class LayoutMatcher:
@@ -158,7 +93,7 @@ class LayoutMatcher:
         self._decode = decode
         self._note = note
         self._rows_min = rows_min
-        self._known: dict[tuple[int, int], list[_Known]] = {}
+        self._known: dict[int, _Length] = {}
         self._forms: dict[Hashable, Values] = {}
         self._layouts = 0
         self._values = 0
@@ -190,36 +125,49 @@ class LayoutMatcher:
         groups: list[Group],
         left: list[Integers],
     ) -> None:
-        """Entries of one length: group them by where their quotation marks stand."""
+        """Entries of one length: those of the layouts that it has had so far, then the others by their shapes."""
         length = int(chunk.lengths[places[0]])
-        shapes = np.concatenate([self._shapes(chunk, piece, length) for piece in _pieces(places)])
+        known = self._known.setdefault(length, _Length())
+        guessed, unlike = known.guess(chunk, places)
+        rest = [self._match_layout(chunk, candidate, chosen, groups) for candidate, chosen in guessed]
+        others = np.sort(np.concatenate([unlike, *rest]))
+        if len(others) < self._rows_min:
+            left.append(others)
+            return
+        shapes = np.concatenate([self._shapes(chunk, piece, length) for piece in _pieces(others)])
         for members in _alike(shapes):
-            if len(members) < self._rows_min:
-                left.append(places[members])
+            left.append(self._match_shape(chunk, known, others[members], groups, left))
+
+    def _match_shape(
+        self,
+        chunk: ChunkBytes,
+        known: _Length,
+        places: Integers,
+        groups: list[Group],
+        left: list[Integers],
+    ) -> Integers:
+        """Entries whose quotation marks stand at the same places: find their layouts. Returns the others' places."""
+        for candidate in known.layouts:
+            places = self._match_layout(chunk, candidate, places, groups)
+        for _ in range(NEW_LAYOUTS_MAX):
+            if len(places) < self._rows_min:
+                break
+            entry = chunk.entry(places[0])
+            decoded = self._decode(entry)
+            layout = None if decoded is None else layout_of(decoded.kind, entry)
+            if layout is None:
+                # Set aside what has no layout, and go on with the others.
+                left.append(places[:1])
+                places = places[1:]
                 continue
-            known = self._known.setdefault((length, int(shapes[members[0]])), [])
-            rest = places[members]
-            for candidate in known:
-                rest = self._match_layout(chunk, candidate, rest, groups)
-            for _ in range(NEW_LAYOUTS_MAX):
-                if len(rest) < self._rows_min:
-                    break
-                entry = chunk.entry(rest[0])
-                decoded = self._decode(entry)
-                layout = None if decoded is None else layout_of(decoded.kind, entry)
-                if layout is None:
-                    # Set aside what has no layout, and go on with the others.
-                    left.append(rest[:1])
-                    rest = rest[1:]
-                    continue
-                candidate = _Known(layout, self._forms.setdefault(layout.form, Values()))
-                self._layouts += 1
-                before = len(rest)
-                rest = self._match_layout(chunk, candidate, rest, groups)
-                known.append(candidate)
-                if len(rest) == before:
-                    break
-            left.append(rest)
+            candidate = _Known(layout, self._forms.setdefault(layout.form, Values()))
+            self._layouts += 1
+            before = len(places)
+            places = self._match_layout(chunk, candidate, places, groups)
+            if len(places) == before:
+                break
+            known.add(candidate)
+        return places
 
     def _shapes(self, chunk: ChunkBytes, places: Integers, length: int) -> Words:
         """A number for each entry of one length that tells where its quotation marks stand."""

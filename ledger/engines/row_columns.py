@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ledger.engines.layout_match import ChunkBytes, Group, Integers
+from ledger.engines.chunk_bytes import ChunkBytes, Integers
+from ledger.engines.groups import Group
 from ledger.engines.rows import (
     NO_SEQ,
     ROW_TYPES,

@@ -22,8 +22,10 @@ from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, sto
 from ledger.core.history import bears_state
 from ledger.core.ledger_findings import schema_finding
 from ledger.core.merkle import HASH_BYTES, hash_leaves
+from ledger.engines.chunk_bytes import ChunkBytes, Integers
+from ledger.engines.groups import Group
 from ledger.engines.known import KnownDecoder
-from ledger.engines.layout_match import ChunkBytes, Group, Integers, LayoutMatcher
+from ledger.engines.layout_match import LayoutMatcher
 from ledger.engines.recurring import Notes
 from ledger.engines.text_hash import Bytes
 from ledger.errors import FormatError

@@ -18,9 +18,9 @@ from ledger.core.destinations import observed_destination
 from ledger.core.history import History
 from ledger.core.intervals import grant_intervals
 from ledger.core.scopes import mask_of
+from ledger.engines.chunk_bytes import Integers
 from ledger.engines.clean_pairs import Pairs, Party, Route, route_of
 from ledger.engines.files import as_table, map_table
-from ledger.engines.layout_match import Integers
 from ledger.engines.recurring import Fresh
 from ledger.engines.rows import NO_SEQ, Columns, LeftOver, Resolved
 from ledger.engines.text_hash import tag_columns

@@ -10,8 +10,8 @@ import numpy as np
 
 from ledger.core.entries import decode_entry
 from ledger.core.tiles import TILE_WIDTH
+from ledger.engines.chunk_bytes import Integers
 from ledger.engines.files import read_uids
-from ledger.engines.layout_match import Integers
 from ledger.errors import FormatError
 from ledger.ports import LogSource
 

@@ -21,9 +21,9 @@ from ledger.core.entries import Decoded, decode_entry
 from ledger.core.index import index_keys, key_position
 from ledger.engines.chunk import ChunkWorker, ScanJob
 from ledger.engines.files import map_table, read_state, read_uids
+from ledger.engines.groups import Group
 from ledger.engines.key_files import SHARDS, read_keys
 from ledger.engines.keys import KeyColumns
-from ledger.engines.layout_match import Group
 from ledger.engines.recurring import Noted, Notes
 from ledger.engines.scan import ChunkScan, ChunkScanner
 from ledger.engines.text_hash import TEXT_BYTES_MAX, TextHash, tag_words

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ledger.core.tiles import TILE_WIDTH, decode_bundle, encode_bundle
 from ledger.engines.bundles import BundleReader, cut_bundles
-from ledger.engines.layout_match import ChunkBytes
+from ledger.engines.chunk_bytes import ChunkBytes
 from ledger.errors import FormatError
 from tests.support.forged_logs import MemoryLog
 

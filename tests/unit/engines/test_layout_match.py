@@ -11,8 +11,10 @@ import pytest
 from ledger.core import canonical
 from ledger.core.canonical import ENTRY_BYTES_MAX
 from ledger.engines import layout_match
+from ledger.engines.chunk_bytes import ChunkBytes
+from ledger.engines.groups import Group
 from ledger.engines.known import KnownDecoder
-from ledger.engines.layout_match import ChunkBytes, Group, LayoutMatcher
+from ledger.engines.layout_match import LayoutMatcher
 from ledger.engines.text_hash import tag_words
 from tests.support.builders import tag
 from tests.support.odd_entries import GOOD
