@@ -33,7 +33,7 @@ from ledger.core.entries import Entry
 from ledger.core.faults import FaultList
 from ledger.core.history import History
 from ledger.core.judgement import Judgement
-from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings
+from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.note import Verifier
 from ledger.ports import Codec, Engine, LogSource, Reading, Sweep
 
@@ -117,7 +117,8 @@ class _Verification:
         self._structure = Structure(request.source, self._faults)
         self._seals = Seals(self._faults)
         self._history = History()
-        self._state: list[Entry] = []
+        self._entry_findings: list[Finding] = []
+        self._undecided: list[Entry] = []
         self._notes: list[str] = []
 
     def run(self, note: bytes | None, size: int) -> Verified:
@@ -136,9 +137,9 @@ class _Verification:
         structure = self._structure
         sweeping = self._reading.start_sweep(self._history, structure.size, structure.ledger_time_ms)
         # While the engine sweeps, what needs no sweep.
-        findings = [
-            of_entry(found) for entry in self._state for found in find_entry_findings(entry, self._history)
-        ]
+        for entry in self._undecided:
+            self._find_in(entry)
+        findings = self._entry_findings
         for position in self._reading.repeated_uids():
             self._faults.tell(position, "ENTRY_MALFORMED", "the uid is another entry's")
         sweep = sweeping()
@@ -165,10 +166,16 @@ class _Verification:
                 elif entry.kind in ("ledger.opened", "key.rotated"):
                     self._check_own(entry)
                 else:
+                    if rests_on_what_follows(entry):
+                        self._undecided.append(entry)
+                    else:
+                        self._find_in(entry)
                     # A seq beyond the log is a lie: what nobody knows as of its size is no history.
                     if entry.seq < size:
                         self._history.add(entry)
-                    self._state.append(entry)
+
+    def _find_in(self, entry: Entry) -> None:
+        self._entry_findings += map(of_entry, find_entry_findings(entry, self._history))
 
     def _check_own(self, entry: Entry) -> None:
         """What the log says of itself: whose it is, and that its key changed."""

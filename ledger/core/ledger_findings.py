@@ -68,8 +68,16 @@ class Collision(NamedTuple):
     since_ms: int
 
 
+def rests_on_what_follows(entry: Any) -> bool:
+    """Whether only a history of the whole log tells what is wrong with ``entry``: others need no more than is before it."""
+    return entry.via == "file" and entry.kind in _REFUSED_WHEN_DEAD
+
+
 def find_entry_findings(entry: Any, history: History) -> list[LedgerFinding]:
-    """What is wrong with ``entry``, judged by a history of the whole log; any kind but deliveries can have findings."""
+    """What is wrong with ``entry``, judged by a history of the whole log; any kind but deliveries can have findings.
+
+    For one that does not rest on what follows, a history of all that stands before it gives the same.
+    """
     return [found for found in (_misplaced(entry, history), _late(entry)) if found is not None]
 
 

@@ -56,18 +56,20 @@ class ParallelReading:
         secret = secrets.token_bytes(SECRET_BYTES)
         self._job = ScanJob(source, self._scratch, with_index, with_identities, secret, group_entries)
         self._decode_list = msgspec.json.Decoder(list[known_entry_type()]).decode  # type: ignore[misc]
-        self._connection: DuckDBPyConnection | None = None
+        self._connecting: Future[DuckDBPyConnection] | None = None
         self.firsts: list[int] = []
         self.rows = 0
         self.recurring: list[Fresh] = []
         self.resolved: Resolved = {}
         self._joint = Joint(secret)
-        self._background = ThreadPoolExecutor(1, "sweep")
+        self._background = ThreadPoolExecutor(2, "sweep")
         self._uids: Future[list[int]] | None = None
 
     def chunks(self) -> Iterator[ChunkFacts]:
         """Read the log once, in order."""
         done = 0
+        # The library takes a while to load: best while the processes begin to read.
+        self._connecting = self._background.submit(self._connect)
         for result in scan_chunks(self._job, self._size, self._processes):
             self.firsts.append(result.facts.first)
             self.rows += result.rows
@@ -88,17 +90,16 @@ class ParallelReading:
             return [self._codec.decode(each) for each in data]
         return entries
 
-    def connection(self) -> DuckDBPyConnection:
-        """The DuckDB connection of this reading, with as many threads as it has processes."""
-        if self._connection is None:
-            import duckdb
+    def _connect(self) -> DuckDBPyConnection:
+        """A DuckDB connection with as many threads as this reading has processes."""
+        import duckdb
 
-            self._connection = duckdb.connect(":memory:")
-            self._connection.execute(f"SET threads = {max(1, self._processes)}")
-            self._connection.execute(f"SET memory_limit = '{DUCKDB_MEMORY}'")
-            self._connection.execute("SET temp_directory = ?", [str(self._scratch / "spill")])
-            self._connection.execute("SET preserve_insertion_order = false")
-        return self._connection
+        connection = duckdb.connect(":memory:")
+        connection.execute(f"SET threads = {max(1, self._processes)}")
+        connection.execute(f"SET memory_limit = '{DUCKDB_MEMORY}'")
+        connection.execute("SET temp_directory = ?", [str(self._scratch / "spill")])
+        connection.execute("SET preserve_insertion_order = false")
+        return connection
 
     def repeated_uids(self) -> list[int]:
         """Seqs of entries whose ``uid`` an earlier entry has, ascending."""
@@ -122,11 +123,13 @@ class ParallelReading:
 
         self._on_progress("judging deliveries", 0, self.rows)
         joining, recurring, left_over = self._joint.take()
-        sweep = DuckSweep(self.connection(), self._scratch, self.firsts, joining, history)
+        assert self._connecting is not None, "a log is read before it is swept"
+        connection = self._connecting.result()
+        sweep = DuckSweep(connection, self._scratch, self.firsts, joining, history)
         sweep.prepare(self.recurring + recurring, left_over)
         # What needs no grants goes on beside making the spans in which they are live.
-        repeated = self._background.submit(sweep.find_repeated, left_over)
         self._uids = self._start_uids()
+        repeated = self._background.submit(sweep.find_repeated, left_over)
         live_spans = sweep.live_spans()
         repeated.result()
         sweeping = self._background.submit(sweep.run, live_spans, left_over, self.resolved)
@@ -141,7 +144,7 @@ class ParallelReading:
     def close(self) -> None:
         """Remove what the reading left on disk."""
         self._background.shutdown()
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._connecting is not None:
+            self._connecting.result().close()
+            self._connecting = None
         shutil.rmtree(self._scratch, ignore_errors=True)
