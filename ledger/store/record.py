@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from ledger.durable import sync_directory
 from ledger.errors import ForkError, StoreError
 
 
@@ -54,7 +55,7 @@ class FileCheckpointRecord:
                 beside.replace(self._path)
                 # Dying here leaves the old or the new record, each whole; both are legal for a restart.
                 self._reached("record.renamed")
-                _sync_directory(self._path.parent)
+                sync_directory(self._path.parent)
             except OSError as error:
                 raise self._failed("writing", error) from error
         self._reached("record.swapped")
@@ -91,11 +92,3 @@ class FileCheckpointRecord:
             f"{doing} the record of the last signed checkpoint {self._path}: {reason}; make the directory writable "
             "and free some space, never delete the record"
         )
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

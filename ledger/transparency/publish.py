@@ -26,6 +26,7 @@ from pathlib import Path
 from ledger.core.checkpoint import Checkpoint, parse_checkpoint
 from ledger.core.note import parse_note
 from ledger.core.tiles import TileId, bundles_added, encode_bundle, format_path, tiles_added
+from ledger.durable import sync_directory
 from ledger.errors import ForkError, FormatError, StoreError, UsageError
 from ledger.ports import EntryStore
 
@@ -86,7 +87,7 @@ def publish(store: EntryStore, directory: Path, vkey: str, progress: Progress = 
             if not _holds(directory / name, data):
                 _write(_File(directory / name, data, 0))
                 written += 1
-        _sync(directory)
+        sync_directory(directory)
     except OSError as error:
         raise StoreError(
             f"publishing to {directory}: {error.strerror or error} ({error.filename}); what was published before is "
@@ -168,15 +169,7 @@ def _write(file: _File) -> _File:
 def _sync_directories(directory: Path) -> None:
     """Make the names in ``directory`` and everything below it durable; there is one directory for a thousand files."""
     for path, _, _ in os.walk(directory):
-        _sync(Path(path))
-
-
-def _sync(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_directory(Path(path))
 
 
 def _holds(path: Path, data: bytes) -> bool:

@@ -9,6 +9,7 @@ import os
 import stat
 from pathlib import Path
 
+from ledger.durable import sync_directory
 from ledger.errors import SettingsError
 
 FILE_BYTES_MAX = 1_024
@@ -61,16 +62,8 @@ def create_private_file(path: Path, data: bytes, name: str) -> None:
             os.link(beside, path)
         finally:
             beside.unlink(missing_ok=True)
-        _sync_directory(path.parent)
+        sync_directory(path.parent)
     except FileExistsError:
         raise SettingsError(f"{name} {path} is there already; it is never replaced") from None
     except OSError as error:
         raise SettingsError(f"{name} {path} cannot be written: {error.strerror}") from error
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -24,7 +24,6 @@ from ledger.core.intervals import (
     intended_intervals,
     processor_intervals,
 )
-from ledger.core.ledger_findings import find_entry_findings, rests_on_what_follows
 from ledger.core.parties import (
     destination_of,
     developer_of_app,
@@ -391,15 +390,3 @@ def test_judging_twice_gives_the_same_judgement(
         for place, (endpoint, at, event_type) in enumerate(deliveries)
     ]
     assert [log.judge(entry) for entry in told] == [log.judge(entry) for entry in told]
-
-
-@given(STEPS)
-def test_findings_that_rest_on_what_stands_before_are_found_without_the_rest(
-    steps: list[tuple[int, Step]],
-) -> None:
-    log = build(steps)
-    before = History()
-    for entry in log.entries:
-        if not rests_on_what_follows(entry):
-            assert find_entry_findings(entry, before) == find_entry_findings(entry, log.history)
-        before.add(entry)

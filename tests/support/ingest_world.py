@@ -82,6 +82,16 @@ class IngestWorld:
         rows = self.world.store.fetch_range(1, self.world.store.size())
         return [json.loads(row.data) for row in rows]
 
+    def check_tags_are_registered_first(self) -> None:
+        """Each tag is registered once, and no entry has one before that."""
+        met: set[str] = set()
+        for entry in self.entries():
+            if entry["kind"] == "account.registered":
+                assert entry["account"] not in met
+                met.add(entry["account"])
+            else:
+                assert met.issuperset({entry.get("account"), *entry.get("subjects", [])} - {None})
+
     def entry(self, kind: str) -> dict[str, Any]:
         """The one entry of ``kind``."""
         (found,) = [entry for entry in self.entries() if entry["kind"] == kind]

@@ -78,13 +78,7 @@ def test_a_tag_is_registered_once_and_before_its_first_use_whoever_prepares(
     ingest: IngestWorld, helped: Callable[..., dict[str, Any]]
 ) -> None:
     ingest.run(make_records(2, 300), **helped(100))
-    met: set[str] = set()
-    for entry in ingest.entries():
-        if entry["kind"] == "account.registered":
-            assert entry["account"] not in met
-            met.add(entry["account"])
-        else:
-            assert met.issuperset({entry.get("account"), *entry.get("subjects", [])} - {None})
+    ingest.check_tags_are_registered_first()
 
 
 def test_rejects_from_the_other_process_have_their_lines_and_reasons(

@@ -149,13 +149,13 @@ def test_every_name_is_durable_before_the_checkpoint_refers_to_it(
     world.sealer.seal()
     public = tmp_path / "public"
     synced: dict[Path, bool] = {}
-    sync = publish_module._sync
+    sync = publish_module.sync_directory
 
     def watched(directory: Path) -> None:
         synced.setdefault(directory, (public / "checkpoint").exists())
         sync(directory)
 
-    monkeypatch.setattr(publish_module, "_sync", watched)
+    monkeypatch.setattr(publish_module, "sync_directory", watched)
     publish(world.store, public, SIGNER.vkey())
     directories = {path for path in public.rglob("*") if path.is_dir()} | {public}
     assert directories <= synced.keys()
