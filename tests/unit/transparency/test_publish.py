@@ -9,6 +9,7 @@ import pytest
 
 from ledger.core import merkle, tiles
 from ledger.core.checkpoint import open_checkpoint
+from ledger.durable import sync_directory
 from ledger.errors import ForkError, StoreError, UsageError
 from ledger.transparency import publish as publish_module
 from ledger.transparency.publish import publish
@@ -149,7 +150,7 @@ def test_every_name_is_durable_before_the_checkpoint_refers_to_it(
     world.sealer.seal()
     public = tmp_path / "public"
     synced: dict[Path, bool] = {}
-    sync = publish_module.sync_directory
+    sync = sync_directory
 
     def watched(directory: Path) -> None:
         synced.setdefault(directory, (public / "checkpoint").exists())
