@@ -11,12 +11,13 @@ import hmac
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import Self
 
 from ledger.errors import RejectedError, StoreError
 from ledger.ingest.preparing import ImportVault
-from ledger.ports import EntryStore, NewEntry, StoredEntry, Subject
+from ledger.ports import Change, EntryStore, NewEntry, StoredEntry, Subject, Turn
 
 SECRET_BYTES = 32
 
@@ -57,9 +58,10 @@ class ScratchStore:
         """How many entries there are, with the additions."""
         return self._size
 
-    def append(self, expected_size: int, entries: Sequence[NewEntry]) -> None:
+    def append(self, expected_size: int, entries: Sequence[NewEntry], changes: Sequence[Change] = ()) -> None:
         """Add ``entries``; raises StoreError where the scratch file cannot grow."""
         assert expected_size == self._size, "a scratch store has one writer"
+        assert not changes, "a record changes no table beside the log"
         rows = [(entry.seq, entry.uid, entry.leaf_hash, entry.bears_state, entry.data) for entry in entries]
         with self._lock:
             try:
@@ -69,6 +71,10 @@ class ScratchStore:
             except sqlite3.Error as error:
                 raise StoreError(f"the scratch copy of a strict import cannot be written: {error}") from error
         self._size += len(entries)
+
+    def turn(self) -> AbstractContextManager[Turn]:
+        """Refuse."""
+        raise AssertionError("a scratch store has one writer, which nobody overtakes")
 
     def fetch_by_uids(self, uids: Sequence[str]) -> dict[str, StoredEntry]:
         """Those of ``uids`` that are taken, in the log or by an addition."""
@@ -85,13 +91,13 @@ class ScratchStore:
         yield from self._base.fetch_range(start, min(end, self._base_size))
         yield from self._fetch("seq >= ? AND seq < ? ORDER BY seq", (start, end))
 
-    def fetch_state(self) -> Iterator[StoredEntry]:
-        """Every entry that bears state, in order."""
-        for row in self._base.fetch_state():
+    def fetch_state(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Every entry from ``start`` on that bears state, in order."""
+        for row in self._base.fetch_state(start):
             if row.seq >= self._base_size:
                 break
             yield row
-        yield from self._fetch("state ORDER BY seq", ())
+        yield from self._fetch("state AND seq >= ? ORDER BY seq", (start,))
 
     def leaf_hashes(self, start: int, end: int) -> bytes:
         """The leaf hashes of ``start <= seq < end``, joined."""

@@ -17,13 +17,15 @@ from ledger.ports.log import (
     Reading,
     Sweep,
 )
-from ledger.ports.store import CheckpointRecord, EntryStore, NewEntry, StoredEntry
+from ledger.ports.permit import Permit, Refused
+from ledger.ports.store import Change, CheckpointRecord, EntryStore, NewEntry, StoredEntry, Turn
 from ledger.ports.surroundings import Clock, Codec, Randomness
 from ledger.ports.vault import Subject, Vault
 
 __all__ = [
     "Attempt",
     "Block",
+    "Change",
     "CheckpointRecord",
     "ChunkFacts",
     "Clock",
@@ -33,10 +35,13 @@ __all__ = [
     "GrowingIndex",
     "LogSource",
     "NewEntry",
+    "Permit",
     "Randomness",
     "Reading",
+    "Refused",
     "StoredEntry",
     "Subject",
     "Sweep",
+    "Turn",
     "Vault",
 ]

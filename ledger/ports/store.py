@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 
 class NewEntry(NamedTuple):
@@ -26,18 +26,50 @@ class StoredEntry(NamedTuple):
     data: bytes
 
 
+class Change(NamedTuple):
+    """A change of a table beside the log that becomes durable together with an entry, or not at all.
+
+    ``statement`` is the adapter's own, made where the table is defined, and runs with ``values``; whoever carries it
+    does not look into it.
+    """
+
+    statement: Any
+    values: Mapping[str, Any]
+
+
+class Turn(Protocol):
+    """The log's one turn to write, held: nobody else, in whatever process, appends before it ends."""
+
+    @property
+    def size(self) -> int:
+        """How many entries are durable, and stay so many until :meth:`append`."""
+        ...
+
+    def append(self, entries: Sequence[NewEntry], changes: Sequence[Change] = ()) -> None:
+        """Add ``entries`` at :attr:`size`, as :meth:`EntryStore.append`; at most once, durable when this returns."""
+        ...
+
+
 class EntryStore(Protocol):
-    """The durable sequence of entries; one writer, many readers."""
+    """The durable sequence of entries; one appends at a time, of any number of processes, and many read."""
 
     def size(self) -> int:
         """How many entries are durable."""
         ...
 
-    def append(self, expected_size: int, entries: Sequence[NewEntry]) -> None:
-        """Add ``entries`` at ``expected_size`` in one transaction, durable when this returns.
+    def append(self, expected_size: int, entries: Sequence[NewEntry], changes: Sequence[Change] = ()) -> None:
+        """Add ``entries`` at ``expected_size`` and make ``changes``, in order, in one transaction, durable when this returns.
 
         The guard is part of the statement: if the store's size is not ``expected_size`` nothing is written and
         ForkError is raised (a second writer). StoreError means that nothing is known: re-read ``size`` before going on.
+        """
+        ...
+
+    def turn(self) -> AbstractContextManager[Turn]:
+        """Wait for the turn to write and hold it during the block, so that nobody can be faster once more.
+
+        For a writer that was overtaken: it reads what the others appended, judges anew and appends. Reads of this store
+        inside the block see what is durable.
         """
         ...
 
@@ -49,8 +81,8 @@ class EntryStore(Protocol):
         """Entries ``start <= seq < end`` in order, streamed."""
         ...
 
-    def fetch_state(self) -> Iterator[StoredEntry]:
-        """Every entry that was appended with ``bears_state``, in order, streamed."""
+    def fetch_state(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Every entry from ``start`` on that was appended with ``bears_state``, in order, streamed."""
         ...
 
     def leaf_hashes(self, start: int, end: int) -> bytes:

@@ -32,3 +32,11 @@ class Vault(Protocol):
     def account_of(self, tags: Iterable[str]) -> dict[str, str]:
         """Platform ids of those of ``tags`` that the vault knows."""
         ...
+
+
+class Keyring(Protocol):
+    """The keys of tags that are known already, without the ids behind them: what a dispatcher needs of a vault."""
+
+    def subjects_behind(self, tags: Iterable[str]) -> dict[str, Subject]:
+        """The subjects of those of ``tags`` that the vault knows; of an erased one it knows nothing."""
+        ...

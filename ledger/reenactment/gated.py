@@ -14,19 +14,20 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from ledger.core.body_bytes import rounded_body_bytes
 from ledger.core.canonical import JsonValue
 from ledger.core.uids import default_uid
 from ledger.ingest.drafts import Drafter
 from ledger.ingest.records import RecordReader
 from ledger.ports import Subject
+from ledger.ports.permit import Permit, Refused
 from ledger.reenactment.dispatcher import Sent
 from ledger.reenactment.player import observed_members
 from ledger.reenactment.subscriptions import Intent
 from ledger.reenactment.traffic import Event
 from ledger.reenactment.world import Webhook, World
 from ledger.sequencer.draft import AttemptDraft, Draft, Rejection, expect
-from ledger.sequencer.permit import Permit, Refused
-from ledger.vault.commitments import SubjectCommitments, rounded_body_bytes
+from ledger.vault.commitments import SubjectCommitments
 from ledger.wiring import Ledger
 
 ACTOR = "system:dispatcher"

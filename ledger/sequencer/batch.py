@@ -14,15 +14,15 @@ import msgspec
 
 from ledger.core.admission import RULED_KINDS, check_admission
 from ledger.core.canonical import JsonValue
-from ledger.core.chain import ZERO_PREV, leaf_hash
+from ledger.core.chain import leaf_hash
 from ledger.core.completion import COMPLETED_KINDS, complete
-from ledger.core.entries import LEDGER_MEMBERS
+from ledger.core.entries import LEDGER_MEMBERS, Entry
 from ledger.core.history import STATE_KINDS, History
 from ledger.errors import ForkError, FormatError, RejectedError
-from ledger.ports import Codec, NewEntry, StoredEntry
+from ledger.ports import Change, Codec, NewEntry, StoredEntry
+from ledger.ports.permit import Permit, Refused
 from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection
 from ledger.sequencer.gate import Backing, check_gate
-from ledger.sequencer.permit import Permit, Refused
 from ledger.sequencer.state import State
 
 SEND_WINDOW_MS = 1_000
@@ -71,20 +71,23 @@ class Batch:
     """Rows to append after ``state.head``, in the making.
 
     ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``now_ms`` is the clock,
-    clamped by the caller.
+    clamped by the caller. ``changes`` become durable with the rows; ``bearing`` are those of the rows that moved the
+    history; ``prev`` is the link to what was there before.
     """
 
     def __init__(
         self, state: State, codec: Codec, taken: Mapping[str, StoredEntry | NewEntry], now_ms: int
     ) -> None:
         self.rows: list[NewEntry] = []
-        self.moved_history = False
+        self.changes: list[Change] = []
+        self.bearing: list[Entry] = []
         self._state = state
         self._history: History = state.history
         self._codec = codec
         self.now_ms = now_ms
         self._start = state.head.size
-        self._prev = state.head.leaf_hash.hex() if state.head.leaf_hash is not None else ZERO_PREV
+        self.prev = state.head.link
+        self._prev = self.prev
         self._held: dict[str, StoredEntry | NewEntry] = dict(taken)
 
     def find(self, uids: Iterable[str]) -> dict[str, StoredEntry | NewEntry]:
@@ -114,7 +117,11 @@ class Batch:
                 exclude |= _SERVER_AT
             return _repeat(earlier, draft.members, exclude)
         row = self._append(uid, dict(draft.members), draft.live, draft.intended_endpoint, draft.is_checked)
-        return row if isinstance(row, Rejection) else Appended(row.seq, row.leaf_hash, row.data, True)
+        if isinstance(row, Rejection):
+            return row
+        if draft.changes:
+            self.changes += draft.changes
+        return Appended(row.seq, row.leaf_hash, row.data, True)
 
     def judge_attempt(self, draft: AttemptDraft, uids: Sequence[str]) -> Decision:
         """Append the attempt and give a permit, or append its refusal, or find what was decided about it before."""
@@ -136,9 +143,10 @@ class Batch:
         refused = {name: draft.members[name] for name in _REFUSED_MEMBERS if name in draft.members}
         refused |= {"kind": "delivery.refused", "uid": refused_uid, "reason": answer.code}
         row = self._append(refused_uid, refused, live=True)
-        return (
-            row if isinstance(row, Rejection) else Refused(row.seq, row.leaf_hash, answer.code, created=True)
-        )
+        if isinstance(row, Rejection):
+            return row
+        self.changes += draft.changes_if_refused
+        return Refused(row.seq, row.leaf_hash, answer.code, True, answer.nearest)
 
     def _permit(self, uid: str, draft: AttemptDraft, backing: Backing) -> Permit | Rejection:
         now_ms = self.now_ms
@@ -166,6 +174,7 @@ class Batch:
         except FormatError as error:
             return Rejection(str(error), "malformed")
         row = self._link(seq, uid, data, False)
+        self.changes += draft.changes_if_permitted
         return Permit(
             seq,
             row.leaf_hash,
@@ -174,6 +183,10 @@ class Batch:
             str(members["endpoint"]),
             backing.url,
             send_before_ms,
+            str(members["account"]),
+            str(members["developer"]),
+            str(members["app"]),
+            backing.grant,
         )
 
     def _append(
@@ -213,8 +226,9 @@ class Batch:
                 return Rejection(reason)
         bearing = kind in STATE_KINDS
         if bearing:
-            self.moved_history = True
-            self._state.add(self._codec.decode(data))
+            entry = self._codec.decode(data)
+            self.bearing.append(entry)
+            self._state.add(entry)
         return self._link(seq, uid, data, bearing)
 
     def _link(self, seq: int, uid: str, data: bytes, bearing: bool) -> NewEntry:

@@ -14,8 +14,8 @@ import msgspec
 
 from ledger.core.canonical import JsonValue
 from ledger.errors import ConflictError, RejectedError
-from ledger.ports import Codec
-from ledger.sequencer.permit import Permit, Refused
+from ledger.ports import Change, Codec
+from ledger.ports.permit import Permit, Refused
 
 RejectionCode = Literal["malformed", "rejected", "conflict", "withdrawn"]
 
@@ -30,7 +30,8 @@ class Draft:
     and changes nothing. ``compare_exclude`` names the members that the comparison leaves out: looked-up members and
     commitments (``received_by`` and ``previous_developer`` always are); ``a.b`` is the member ``b`` of the object
     ``a``. ``intended_endpoint`` is that of a ``delivery.settled``, which does not state it. ``is_checked`` says that
-    what it states passed the codec's ``check_stated``, or the same checks where it was read.
+    what it states passed the codec's ``check_stated``, or the same checks where it was read. ``changes`` become durable
+    with the entry, where it is created.
     """
 
     members: Mapping[str, JsonValue]
@@ -38,6 +39,7 @@ class Draft:
     compare_exclude: frozenset[str] = frozenset()
     intended_endpoint: str | None = None
     is_checked: bool = False
+    changes: tuple[Change, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +48,15 @@ class AttemptDraft:
 
     ``members`` are those of ``delivery.attempted`` without ``kind``, ``uid``, ``grant``, ``grant_version``, ``scope``,
     ``decided_at_size``, ``send_before`` and what the sequencer adds to every draft. The ``uid`` is the kind, the
-    delivery and the attempt, so that one attempt is decided once.
+    delivery and the attempt, so that one attempt is decided once. ``changes_if_permitted`` become durable with the
+    attempt, ``changes_if_refused`` with the refusal.
     """
 
     members: Mapping[str, JsonValue]
     compare_exclude: frozenset[str] = field(default=frozenset({"payload", "worker"}))
     is_checked: bool = False
+    changes_if_permitted: tuple[Change, ...] = ()
+    changes_if_refused: tuple[Change, ...] = ()
 
 
 _AnyDraft = TypeVar("_AnyDraft", bound=Draft | AttemptDraft)

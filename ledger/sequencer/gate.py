@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from ledger.core.canonical import JsonValue
-from ledger.core.grants import Question, explain, find_backing_among_good, find_failing_party
+from ledger.core.grants import Miss, Question, explain, find_backing_among_good, find_failing_party
 from ledger.core.history import History
 from ledger.core.parties import developer_of_app, holding_at, is_processor
 from ledger.core.scopes import scope_of
@@ -38,9 +38,10 @@ class Backing(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class NotBacked:
-    """No: ``code`` is the first failing test."""
+    """No: ``code`` is the first failing test, ``nearest`` the candidate grants, the nearest first."""
 
     code: str
+    nearest: tuple[Miss, ...] = ()
 
 
 class _Intent(NamedTuple):
@@ -71,9 +72,8 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
     if intent.is_in_good_standing:
         backed = find_backing_among_good(history, account, developer, app, environment, event_type, now_ms)
     if backed is None:
-        return NotBacked(
-            explain(history, Question(account, developer, app, environment, event_type, now_ms)).code
-        )
+        no = explain(history, Question(account, developer, app, environment, event_type, now_ms))
+        return NotBacked(no.code, no.misses)
     scope = scope_of(event_type)
     assert scope is not None, "an event type without a scope is never backed"
     return Backing(backed.grant, backed.version, scope, intent.url, backed.until_ms)

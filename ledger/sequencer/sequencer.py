@@ -5,20 +5,26 @@ Callers hand over drafts and wait; the judging thread takes what has queued up, 
 only then answers. So an answer means *durable*. While one batch is on its way to the disk the next one is judged, on
 the state that holds once the first is durable: at most one is ahead, and if the first fails, the second is judged anew.
 
-A commit can fail in two ways, and nobody can tell them apart by the exception: it did not happen, or it happened and
-was reported as failed. The writer therefore looks at the log again. If the batch is there, down to the leaf hash of its
-last entry, it is durable and answered as such; if not, everything that judging has moved is forgotten and read anew.
+A commit can fail without anybody knowing whether it happened; the writer then looks at the log
+(:mod:`ledger.sequencer.committing`). If the batch is there it is durable and answered as such; if not, everything that
+judging has moved is forgotten and read anew.
 Where even that look fails, callers get a StoreError that says so, and the next batch begins with a recovery. A caller
 may always repeat a call: the ``uid`` makes it the same entry.
+
+Other processes may append to the same log. Before a batch is judged with none in flight, what they appended is taken in;
+one that was judged and overtaken all the same is judged anew while the turn to write is held, and for some time after
+that every batch is, so that nobody is overtaken twice.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from queue import SimpleQueue
 from types import TracebackType
@@ -26,11 +32,13 @@ from typing import Self, cast
 
 import structlog
 
-from ledger.errors import ForkError, LedgerError, StoreError
+from ledger.core.entries import Entry
+from ledger.errors import LedgerError, StoreError
 from ledger.ports import Clock, Codec, EntryStore, NewEntry, StoredEntry
 from ledger.sequencer.batch import Batch, uids_of
+from ledger.sequencer.committing import OvertakenError, make_durable
 from ledger.sequencer.draft import AttemptDraft, Decision, Draft, Outcome, Rejection
-from ledger.sequencer.recover import recover
+from ledger.sequencer.recover import catch_up, load_bearing, recover
 from ledger.sequencer.state import Head, State
 
 BATCH_ITEMS_MAX = 1_000
@@ -42,6 +50,9 @@ Committing gives the interpreter up at every step of the database and asks for i
 Python's own 5 ms it would get it back only when the next batch is judged, and the two would take turns.
 """
 
+CONTENDED_SECONDS = 60.0
+"""How long every batch holds the turn to write after another writer was seen to be at work at the same time."""
+
 Items = Sequence[Draft | AttemptDraft]
 
 WITHDRAWN = Rejection("another record of the same call was rejected", "withdrawn")
@@ -51,6 +62,10 @@ log = structlog.get_logger()
 
 def _no_step(step: str) -> None:
     """Pass by: outside tests nothing happens between two steps."""
+
+
+def _tell_nobody(entries: Sequence[Entry]) -> None:
+    """Nobody asked to be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +95,12 @@ class _Flight:
 
 
 class Sequencer:
-    """Appends to the log in ``store``; start one for a log, in one process.
+    """Appends to the log in ``store``; start one for a log in each process that appends.
 
-    ``batch_items_max`` bounds a transaction (an all-or-nothing call may exceed it). ``reached`` is called at each named
-    step, so that tests can stop the process or raise there. Use as a context manager, or call :meth:`close`.
+    ``batch_items_max`` bounds a transaction (an all-or-nothing call may exceed it). ``on_durable`` is told of entries that
+    bear state, own ones before their callers are answered, and those of other processes when they are noticed; it must
+    neither raise nor wait, and comes from any of the sequencer's threads. ``reached`` is called at each named step, so
+    that tests can stop the process or raise there. Use as a context manager, or call :meth:`close`.
     """
 
     def __init__(
@@ -93,6 +110,7 @@ class Sequencer:
         clock: Clock,
         *,
         batch_items_max: int = BATCH_ITEMS_MAX,
+        on_durable: Callable[[Sequence[Entry]], None] = _tell_nobody,
         reached: Callable[[str], None] = _no_step,
     ) -> None:
         """Recover the state from ``store`` and start the writer; raises ForkError or StoreError as ``recover`` does."""
@@ -101,6 +119,7 @@ class Sequencer:
         self._codec = codec
         self._clock = clock
         self._batch_items_max = batch_items_max
+        self._on_durable = on_durable
         self._reached = reached
         self._state: State | None = recover(store, codec)
         self._size = self._state.head.size
@@ -108,6 +127,8 @@ class Sequencer:
         self._submitting = threading.Lock()
         self._closed = False
         self._flight: _Flight | None = None
+        self._overtaken: Sequence[_Call] = ()
+        self._contended_until_s = 0.0
         # The setting is the process's, and shorter turns serve its other threads as well.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_SECONDS))
         self._committer = ThreadPoolExecutor(1, "sequencer-commit")
@@ -152,6 +173,11 @@ class Sequencer:
         """Like the other calls but without waiting: all of ``items`` go in one batch. At most the bound of a batch."""
         assert len(items) <= self._batch_items_max, f"a batch holds at most {self._batch_items_max} items"
         return self._submit(items, False)
+
+    def catch_up(self) -> int:
+        """Take in what other processes have appended; the size of the log then. Raises as :meth:`append`."""
+        self._submit([], False).result()
+        return self._size
 
     def close(self) -> None:
         """Finish what was handed over, then stop the writer; later calls raise StoreError. May be called twice."""
@@ -198,6 +224,10 @@ class Sequencer:
         calls = [call for call in calls if call.future.set_running_or_notify_cancel()]
         judged = None
         while judged is None:
+            if time.monotonic() < self._contended_until_s:
+                self._land()
+                self._answer_in_turn(calls)
+                return
             try:
                 judged = self._judge_calls(calls)
             except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
@@ -213,14 +243,25 @@ class Sequencer:
         else:
             self._tell(judged)
 
+    def _answer_in_turn(self, calls: Sequence[_Call]) -> None:
+        """Judge and append ``calls`` while nobody else can append."""
+        try:
+            with self._store.turn() as turn:
+                judged = self._judge_calls(calls)
+                if judged.batch.rows:
+                    make_durable(self._store, judged.batch, turn.append)
+        except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
+            self._state = None
+            _fail(calls, error)
+            return
+        if not judged.batch.rows:
+            self._tell(judged)
+        elif not self._acknowledge(judged):
+            self._state = None
+
     def _judge_calls(self, calls: Sequence[_Call]) -> _Judged:
         """Judge the items of ``calls`` on the state after the batch in flight, and move the state on."""
-        state = self._state
-        if state is None:
-            # The last batch left the state in doubt; nothing is judged on it before it is read anew.
-            self._land()
-            state = self._state = recover(self._store, self._codec)
-            self._size = state.head.size
+        state = self._current_state()
         items = [item for call in calls for item in call.items]
         named = [uids_of(item) for item in items]
         uids = list(chain.from_iterable(named))
@@ -233,13 +274,33 @@ class Sequencer:
         outcomes = batch.judge_all(items, named)
         if calls and calls[0].whole and any(isinstance(outcome, Rejection) for outcome in outcomes):
             outcomes = [_withdrawn(outcome, state.head.size) for outcome in outcomes]
-            self._state = None if batch.moved_history else state
+            self._state = None if batch.bearing else state
             return _Judged(calls, Batch(state, self._codec, {}, batch.now_ms), outcomes)
         if batch.rows:
             self._reached("append.judged")
             state.head = Head(batch.rows[-1].seq + 1, batch.rows[-1].leaf_hash, batch.now_ms)
         self._state = state
         return _Judged(calls, batch, outcomes)
+
+    def _current_state(self) -> State:
+        """The state after the batch in flight, else after all that anybody has appended by now."""
+        if self._state is None or (self._flight is not None and self._flight.landed.done()):
+            # Either the last batch left the state in doubt, or it is there and others may have appended since.
+            self._land()
+        state = self._state
+        if state is None:
+            state = self._state = recover(self._store, self._codec)
+            if self._size < state.head.size:
+                self._on_durable(load_bearing(self._store, self._codec, self._size, state.head.size))
+            self._size = state.head.size
+        elif self._flight is None and self._store.size() != state.head.size:
+            if time.monotonic() < self._contended_until_s:
+                self._contended_until_s = time.monotonic() + CONTENDED_SECONDS
+            self._state = None  # folding may stop half-way
+            self._on_durable(catch_up(self._store, self._codec, state))
+            self._state = state
+            self._size = state.head.size
+        return state
 
     def _land(self) -> bool:
         """Wait for the batch in flight; False, and the state is given up, when it is not durable or nobody knows."""
@@ -249,48 +310,42 @@ class Sequencer:
         self._flight = None
         if not landed:
             self._state = None
+            overtaken, self._overtaken = self._overtaken, ()
+            if overtaken:
+                # They were handed over before whatever is judged now.
+                self._contended_until_s = time.monotonic() + CONTENDED_SECONDS
+                self._answer_in_turn(overtaken)
         return landed
 
     def _commit(self, judged: _Judged) -> bool:
         """Make a batch durable and answer its callers; runs in the committing thread. Whether all went well."""
+        batch = judged.batch
         try:
-            self._append(judged.batch)
+            make_durable(self._store, batch, partial(self._store.append, batch.rows[0].seq))
+        except OvertakenError:
+            self._overtaken = judged.calls
+            # The judging thread may be waiting for something to do; it lands this batch before anything else.
+            self._queue.put(_Call((), Future(), False))
+            return False
+        except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
+            _fail(judged.calls, error)
+            return False
+        return self._acknowledge(judged)
+
+    def _acknowledge(self, judged: _Judged) -> bool:
+        """Tell everybody that a batch is durable; whether all went well."""
+        try:
             self._size = judged.batch.rows[-1].seq + 1
             # Durable, but nobody knows: a caller that repeats its call finds the entry by its uid.
             self._reached("append.durable")
+            if judged.batch.bearing:
+                self._on_durable(judged.batch.bearing)
             self._reached("append.acknowledging")
         except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
             _fail(judged.calls, error)
             return False
         self._tell(judged)
         return True
-
-    def _append(self, batch: Batch) -> None:
-        """Make the rows of ``batch`` durable; raises when they are not, or when nobody can say."""
-        start, last = batch.rows[0].seq, batch.rows[-1]
-        try:
-            self._store.append(start, batch.rows)
-        except Exception as failure:
-            try:
-                durable_size = self._store.size()
-                durable = (
-                    durable_size > last.seq
-                    and self._store.leaf_hashes(last.seq, last.seq + 1) == last.leaf_hash
-                )
-            except LedgerError as blind:
-                raise StoreError(
-                    f"{failure}; and the log cannot be read to see whether it was appended ({blind}): repeat the call"
-                ) from failure
-            if durable:
-                # Each leaf commits to every entry before it: the last one there means that all are there.
-                log.warning("sequencer.append_reported_as_failed", error=str(failure), seq=start)
-                return
-            if durable_size != start:
-                raise ForkError(
-                    f"the log has {durable_size} entries where this sequencer left it at {start}: "
-                    "another writer appends to it; stop one of them"
-                ) from failure
-            raise
 
     def _tell(self, judged: _Judged) -> None:
         start = 0

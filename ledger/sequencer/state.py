@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from dataclasses import dataclass
 
+from ledger.core.chain import ZERO_PREV
 from ledger.core.entries import Entry
 from ledger.core.folding import OPEN_END_MS
 from ledger.core.history import History
@@ -17,6 +18,11 @@ class Head:
     size: int = 0
     leaf_hash: bytes | None = None
     recorded_at_ms: int = 0
+
+    @property
+    def link(self) -> str:
+        """What the next entry's ``prev`` will be."""
+        return ZERO_PREV if self.leaf_hash is None else self.leaf_hash.hex()
 
 
 @dataclass(slots=True)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from ledger.core import canonical
+from ledger.ports.permit import Permit, Refused
 from ledger.sequencer.draft import Appended, Decision, Draft, Rejection, expect
-from ledger.sequencer.permit import Permit, Refused
 from tests.support.log_world import (
     START_MS,
     World,

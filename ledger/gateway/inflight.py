@@ -1,0 +1,188 @@
+"""Permits between their decision and the first body byte, and what calls them off (ledger format, section 1.5).
+
+A permit says that an attempt was backed when it was decided. A restriction that is recorded after that (a revocation, a
+suspension) has to reach whoever holds the permit: :meth:`InFlight.restrict` hears of every such entry as soon as it is
+durable, before whoever asked for it is answered, and from then on no permit that it touches starts any more. Whoever
+revokes then waits for those that were faster: :meth:`InFlight.wait_until_clear`.
+
+A permit may be called off before its holder has even entered it here (the two were in one batch), so restrictions are
+remembered for longer than a permit lasts. Permits of other processes are not seen: where there are such, waiting takes as
+long as a permit lasts at most.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Literal, Self
+
+from ledger.core.entries import Entry
+from ledger.ports import Clock, Permit
+from ledger.sequencer.batch import SEND_WINDOW_MS
+
+REMEMBERED_SECONDS = 5.0 * SEND_WINDOW_MS / 1000
+
+Party = Literal["grant", "account", "developer", "app", "endpoint"]
+Key = tuple[Party, str]
+
+RESTRICTIONS: Mapping[str, Party] = {
+    "grant.revoked": "grant",
+    "grant.suspended": "grant",
+    "grant.invalidated": "grant",
+    "grant.amended": "grant",
+    "account.suspended": "account",
+    "account.deleted": "account",
+    "subject.erased": "account",
+    "developer.suspended": "developer",
+    "app.suspended": "app",
+    "app.transferred": "app",
+    "endpoint.retired": "endpoint",
+    "endpoint.transferred": "endpoint",
+    "processor.declared": "developer",
+}
+"""Kinds that can take a backing away, and the party whose permits they call off.
+
+An amendment may as well widen, a declaration permit: a permit that is called off for nothing is asked for again.
+"""
+
+
+class Flight:
+    """One permit on its way. Use as a context manager, so that it leaves whatever happens."""
+
+    def __init__(self, permit: Permit, inflight: InFlight, is_called_off: bool) -> None:
+        self.permit = permit
+        self.is_called_off = is_called_off
+        self.is_decided = is_called_off
+        """Whether it has started or given up: nothing about it changes any more."""
+        self._inflight = inflight
+
+    def __enter__(self) -> Self:
+        """Return the flight; the end of the block makes it leave."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Leave."""
+        self.leave()
+
+    def may_start(self) -> bool:
+        """Whether the first body byte may leave now; True at most once, and then the flight has started."""
+        return self._inflight.start(self)
+
+    def leave(self) -> None:
+        """Say that the attempt is over, sent or not; may be called twice."""
+        self._inflight.leave(self)
+
+
+class InFlight:
+    """The permits of this process. ``is_alone`` says that no other process sends for this log. Safe from any thread."""
+
+    def __init__(
+        self, clock: Clock, *, is_alone: bool = True, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self._clock = clock
+        self._is_alone = is_alone
+        self._sleep = sleep
+        self._changed = threading.Condition()
+        self._flights: set[Flight] = set()
+        self._restricted: dict[Key, int] = {}
+        self._remembered: deque[tuple[float, Key, int]] = deque()
+
+    def enter(self, permit: Permit) -> Flight:
+        """The flight of ``permit``, called off already where a restriction after its decision is known."""
+        with self._changed:
+            is_called_off = any(self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit))
+            flight = Flight(permit, self, is_called_off)
+            if not is_called_off:
+                self._flights.add(flight)
+        return flight
+
+    def start(self, flight: Flight) -> bool:
+        """See :meth:`Flight.may_start`."""
+        with self._changed:
+            may_start = (
+                flight in self._flights
+                and not flight.is_decided
+                and self._clock.now_ms() < flight.permit.send_before_ms
+            )
+            flight.is_decided = True
+            self._changed.notify_all()
+        return may_start
+
+    def leave(self, flight: Flight) -> None:
+        """See :meth:`Flight.leave`."""
+        with self._changed:
+            flight.is_decided = True
+            self._flights.discard(flight)
+            self._changed.notify_all()
+
+    def restrict(self, entries: Iterable[Entry]) -> None:
+        """Call off the permits that ``entries`` touch and that were decided before them; never waits.
+
+        Handed to the sequencer, which tells of entries as soon as they are durable.
+        """
+        now_s = time.monotonic()
+        for entry in entries:
+            party = RESTRICTIONS.get(entry.kind)
+            if party is not None:
+                self._restrict((party, getattr(entry, party)), entry.seq, now_s)
+
+    def _restrict(self, key: Key, seq: int, now_s: float) -> None:
+        with self._changed:
+            while self._remembered and self._remembered[0][0] < now_s - REMEMBERED_SECONDS:
+                _, old, old_seq = self._remembered.popleft()
+                if self._restricted.get(old) == old_seq:
+                    del self._restricted[old]
+            self._remembered.append((now_s, key, seq))
+            self._restricted[key] = max(seq, self._restricted.get(key, -1))
+            for flight in self._flights:
+                if not flight.is_decided and flight.permit.seq < seq and key in _keys_of(flight.permit):
+                    flight.is_called_off = flight.is_decided = True
+            self._changed.notify_all()
+
+    def wait_until_clear(
+        self,
+        *,
+        grant: str | None = None,
+        account: str | None = None,
+        app: str | None = None,
+        developer: str | None = None,
+        endpoint: str | None = None,
+        timeout_s: float = 2.0 * SEND_WINDOW_MS / 1000,
+    ) -> bool:
+        """Wait until every permit of one of the parties named has started or given up; False when time ran out.
+
+        Comes after the restriction that calls them off. Where other processes send as well, it waits until their
+        permits have ended, which takes :data:`~ledger.sequencer.batch.SEND_WINDOW_MS`.
+        """
+        named: tuple[tuple[Party, str | None], ...] = (
+            ("grant", grant),
+            ("account", account),
+            ("app", app),
+            ("developer", developer),
+            ("endpoint", endpoint),
+        )
+        keys = {(party, value) for party, value in named if value is not None}
+        if not self._is_alone:
+            self._sleep(SEND_WINDOW_MS / 1000)
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._is_pending(keys), timeout_s)
+
+    def _is_pending(self, keys: set[Key]) -> bool:
+        return any(
+            not flight.is_decided and not keys.isdisjoint(_keys_of(flight.permit)) for flight in self._flights
+        )
+
+
+def _keys_of(permit: Permit) -> tuple[Key, ...]:
+    return (
+        ("grant", permit.grant),
+        ("account", permit.account),
+        ("developer", permit.developer),
+        ("app", permit.app),
+        ("endpoint", permit.endpoint),
+    )
