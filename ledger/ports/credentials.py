@@ -10,6 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+NONCE_WINDOW_S = 600
+"""How far a timestamp may be from now at most; a caller that is stricter finds every nonce that it asks about."""
+
 Role = Literal["platform", "developer", "auditor", "business", "person", "regulator", "operator"]
 
 ROLES: tuple[Role, ...] = ("platform", "developer", "auditor", "business", "person", "regulator", "operator")
@@ -40,6 +43,8 @@ class Token:
 
     ``account`` is a tag: of access tokens and sessions always, of request tokens once the account consented.
     ``scopes`` are those that the account left standing. ``verifier_hash`` and ``callback`` belong to request tokens.
+    ``consent_text`` is the SHA-256 of what the account was shown when it consented. An access token without an account is
+    the app owner's.
     """
 
     token_hash: bytes
@@ -53,13 +58,14 @@ class Token:
     revoked_at_ms: int | None = None
     callback: str | None = None
     verifier_hash: bytes | None = None
+    consent_text: bytes | None = None
 
 
 class Credentials(Protocol):
     """API keys, tokens, nonces and rate windows; safe for use from any number of threads and processes."""
 
     def add_key(self, key: ApiKey) -> None:
-        """Add a key; ConflictError where its id is taken."""
+        """Add a key; ConflictError where its id is taken by another one."""
         ...
 
     def load_key(self, key: str) -> ApiKey | None:
@@ -74,26 +80,53 @@ class Credentials(Protocol):
         """Revoke a key; False where there is none that lives."""
         ...
 
-    def put_token(self, token: Token) -> None:
-        """Add a token, or change what may change: account, scopes, verifier, expiry, revocation."""
+    def put_token(self, token: Token) -> bool:
+        """Add a token, or change what may change: account, scopes, verifier, consent text, expiry, revocation.
+
+        False, and nothing changes, where it is revoked, or another account's: an account is given to a request token
+        once (whoever consents first), and to no other kind later.
+        """
         ...
 
     def load_token(self, token_hash: bytes) -> Token | None:
         """The token of this hash, expired and revoked ones included."""
         ...
 
+    def load_access_tokens(self, account: str, now_ms: int = 0) -> Sequence[Token]:
+        """Access tokens of the account (a tag) that are not revoked nor expired by ``now_ms``, by age."""
+        ...
+
     def take_token(self, token_hash: bytes, at_ms: int) -> Token | None:
-        """Revoke a live token and return it as it was; None for everybody but the first (a request token is used once)."""
+        """Revoke a live token and return it as it was; None for everybody but the first (a request token is used once).
+
+        None, too, where it has expired by ``at_ms``.
+        """
         ...
 
     def revoke_tokens(self, app: str, account: str, at_ms: int) -> int:
-        """Revoke the live access tokens of an account (a tag) for an app; how many there were."""
+        """Revoke the live access tokens of an account (a tag) for an app; how many there were.
+
+        Request tokens that the account consented to and nobody has used go, too, and are not counted.
+        """
         ...
 
     def take_nonce(self, consumer_key: str, timestamp_s: int, nonce: str, now_ms: int) -> bool:
-        """Remember a nonce; False where it was there already. Those older than the window of timestamps are dropped."""
+        """Remember a nonce; False where it was there already, or ``timestamp_s`` is not within :data:`NONCE_WINDOW_S`.
+
+        Those older than that are dropped.
+        """
         ...
 
     def count_call(self, bucket: str, window_start_ms: int, limit: int) -> int:
-        """Count a call in the window; how many there have been, this one included (counting stops past ``limit``)."""
+        """Count a call in the window; how many there have been, this one included (counting stops past ``limit``).
+
+        ``bucket`` is any text. A bucket has one window, the last one that was begun: a call that comes late counts there.
+        """
+        ...
+
+    def expire(self, before_ms: int, count_max: int) -> int:
+        """Delete what is of no use since before ``before_ms``, up to ``count_max`` of each sort; how many went.
+
+        Tokens that expired or were revoked, and windows that began.
+        """
         ...

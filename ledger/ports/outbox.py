@@ -23,7 +23,7 @@ class HeldEvent:
     """An event as it is kept: people as tags, the body sealed, the id as the account's event tag.
 
     ``event`` is the tag of section 1.2 and unique for an account. ``content`` is a keyed digest of the body, so that the
-    same id with another body is noticed. ``is_lifecycle`` events have no ``for_user_id``.
+    same id with another body is noticed.
     """
 
     event: str
@@ -112,7 +112,9 @@ class Outbox(Protocol):
         """Add what is not there, in one transaction; durable when this returns.
 
         The result has, for each event that was there before, ``"same"`` or ``"conflict"`` (another body, type or
-        subjects; then neither it nor its parcels are added), by its ``event``.
+        subjects; then neither it nor its parcels are added), by its ``event``. Two of ``events`` that are one and differ are
+        a conflict, too. A parcel may be of an event that is not among ``events`` but kept already (a replay); where its
+        event has gone, it is left out. RejectedError where a value cannot be kept (see :mod:`ledger.ports.registry`).
         """
         ...
 
@@ -128,12 +130,14 @@ class Outbox(Protocol):
         """Lease waiting parcels that are due to ``owner``, oldest first, and no parcel to two at a time.
 
         At most ``count_max``, and of each webhook at most ``per_webhook_max`` less what ``busy`` has of it. Parcels of
-        webhooks that are invalid or deleted are left where they are. A parcel whose lease has run out is claimed again.
+        webhooks that are invalid or deleted are left where they are. A parcel whose lease has run out is claimed again,
+        with the same attempt. Waits for no other claim's parcels. What it costs grows with the number of webhooks that have
+        something waiting, not with how much waits.
         """
         ...
 
     def release(self, deliveries: Collection[str], owner: str) -> None:
-        """Give leased parcels back untouched (the dispatcher is stopping)."""
+        """Give parcels back untouched (the dispatcher is stopping); only those that ``owner`` holds."""
         ...
 
     def end(self, delivery: str, attempt: int, state: ParcelState) -> Change:
@@ -145,11 +149,14 @@ class Outbox(Protocol):
         ...
 
     def note(self, note: AttemptNote) -> Change:
-        """Keep what became of an attempt, once."""
+        """Keep what became of an attempt, once; ``unknown`` gives way to what somebody knows."""
         ...
 
     def again(self, delivery: str, now_ms: int) -> Parcel | None:
-        """Make a dead, refused or delivered parcel wait again, with the next attempt; None where it cannot be (gone)."""
+        """Make a dead, refused or delivered parcel wait again, with the next attempt; None where it cannot be (gone).
+
+        One that waits already is returned as it is, so that the call may be repeated.
+        """
         ...
 
     def load_parcel(self, delivery: str) -> tuple[Parcel, ParcelState] | None:
@@ -162,8 +169,8 @@ class Outbox(Protocol):
         """Events of the account (a tag) received in ``[from_ms, to_ms)``, oldest first, behind ``after`` (time, event)."""
         ...
 
-    def load_privacy(self, events: Collection[str]) -> Mapping[str, bool]:
-        """Whether each of ``events`` is private; those that are not kept any more are left out."""
+    def load_privacy(self, events: Collection[tuple[str, str]]) -> Mapping[str, bool]:
+        """Whether each of ``events`` (account and event) is private, by event; those not kept any more are left out."""
         ...
 
     def load_sent(
@@ -201,17 +208,25 @@ class Outbox(Protocol):
         ...
 
     def expire(self, before_ms: int, count_max: int) -> int:
-        """Delete events received before ``before_ms`` with their parcels and mark waiting ones expired; how many went."""
+        """Delete up to ``count_max`` events received before ``before_ms``, the oldest first; how many went.
+
+        Parcels of theirs that have ended go with them. Those that wait become ``expired`` and are remembered as such for
+        some days more.
+        """
+        ...
+
+    def expire_notes(self, before_ms: int, count_max: int) -> int:
+        """Delete up to ``count_max`` notes of attempts made before ``before_ms``, the oldest first; how many went."""
         ...
 
     def start_replay(self, replay: Replay) -> bool:
-        """Add a job; False, and nothing changes, where one of this webhook is running."""
+        """Add a job; False, and nothing changes, where another one of this webhook is running."""
         ...
 
     def load_replays(self, *, running: bool = True, webhook: str | None = None) -> Sequence[Replay]:
-        """Jobs, by age."""
+        """Jobs that are ``running``, or all, of every webhook or of one, by age."""
         ...
 
     def save_replay(self, replay: Replay) -> None:
-        """Change how far a job has come."""
+        """Change how far a running job has come, or end it; one that has ended stays as it is."""
         ...

@@ -3,7 +3,8 @@
 Reads see what is durable, in every process. Writes are :class:`~ledger.ports.store.Change` values: they become durable
 with the entry that they belong to (``Draft.changes``), or not at all, and none of them can fail for what others did
 meanwhile: an insert that comes second and an update of what is gone change nothing. What may not happen twice is seen to
-by the entry, whose ``uid`` or id is taken.
+by the entry, whose ``uid`` or id is taken. A value that no table can keep (a NUL or half a character in a text, an id or
+a number that is too long) raises RejectedError where the change is made, before anybody else's entry goes with it.
 
 Accounts are tags here, as in the log; secrets are sealed (:class:`~ledger.ports.sealing.Sealing`) or hashed.
 """
@@ -134,6 +135,10 @@ class Registry(Protocol):
         """All apps, or those of ``developer``, by age."""
         ...
 
+    def fetch_apps(self, apps: Collection[str]) -> Mapping[str, App]:
+        """Those of ``apps`` that are there, by id, in one look."""
+        ...
+
     def load_webhook(self, webhook: str) -> Webhook | None:
         """The webhook of this id, deleted ones included."""
         ...
@@ -157,11 +162,17 @@ class Registry(Protocol):
         ...
 
     def load_subscriptions_of(self, account: str, app: str | None = None) -> Sequence[Subscription]:
-        """Live subscriptions of the account (a tag), by age."""
+        """Live subscriptions of the account (a tag), or those to ``app``, by age."""
         ...
 
-    def load_subscriptions_of_all(self, accounts: Collection[str]) -> Mapping[str, Sequence[Subscription]]:
-        """:meth:`load_subscriptions_of` for many accounts in one look; accounts without one are left out."""
+    def fetch_subscriptions(self, accounts: Collection[str]) -> Mapping[str, Sequence[Subscription]]:
+        """Live subscriptions of each of ``accounts`` (tags) that has one, by age, in one look."""
+        ...
+
+    def fetch_ended_subscriptions(
+        self, accounts: Collection[str], since_ms: int
+    ) -> Mapping[str, Sequence[Subscription]]:
+        """Subscriptions of each of ``accounts`` (tags) that ended at ``since_ms`` or later, at webhooks that are there."""
         ...
 
     def load_subscriptions_of_grant(self, grant: str) -> Sequence[Subscription]:
@@ -189,11 +200,14 @@ class Registry(Protocol):
         ...
 
     def put_app(self, app: App) -> Change:
-        """Add the app, or change what may change (all but id, consumer key and creation)."""
+        """Add the app, or change what may change (all but id, consumer key and creation).
+
+        Changes nothing where another app has that consumer key, which is drawn at random.
+        """
         ...
 
     def put_webhook(self, webhook: Webhook) -> Change:
-        """Add the webhook, or change its validity, schedule, reason and end."""
+        """Add the webhook, or change its validity, schedule, reason and end; a deleted one stays deleted."""
         ...
 
     def put_subscription(self, subscription: Subscription) -> Change:
@@ -205,21 +219,24 @@ class Registry(Protocol):
         ...
 
     def end_subscription(self, subscription: str, at_ms: int) -> Change:
-        """End one."""
+        """End one; one that has ended keeps its end."""
         ...
 
     def end_subscriptions_of_webhook(self, webhook: str, at_ms: int) -> Change:
-        """End all at one webhook."""
+        """End all at one webhook; those that have ended keep their end."""
         ...
 
     def add_challenge(self, challenge: Challenge) -> Change:
-        """Keep what came of a challenge."""
+        """Keep what came of a challenge, once for a webhook, a time and a trigger."""
         ...
 
     def add_notice(self, notice: Notice) -> Change:
-        """Tell an account something, once."""
+        """Tell an account something, once; its ``number`` is given by the registry."""
         ...
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Make ``changes`` that belong to no entry (a challenge that changed nothing), in one transaction."""
+        """Make ``changes`` that belong to no entry (a challenge that changed nothing), in one transaction.
+
+        Durable when this returns; waits for the log's turn to write, as an append does.
+        """
         ...

@@ -50,7 +50,10 @@ class ObservedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An observed request and the first bytes of the answer's body (empty where none came)."""
+    """An observed request and the first bytes of the answer's body (empty where none came).
+
+    ``body`` is the peer's, who may send back what it was sent: not for logs.
+    """
 
     observed: ObservedDelivery
     body: bytes

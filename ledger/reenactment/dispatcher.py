@@ -24,10 +24,11 @@ from typing import Generic, Literal, TypeVar
 
 from ledger.core.webhook_auth import SIGNATURE_HEADER, sign_body
 from ledger.errors import UsageError
+from ledger.ports.sending import Answer
 from ledger.reenactment.receivers import ATTEMPT_HEADER, DELIVERY_HEADER, Receivers
 from ledger.reenactment.world import Webhook, World
-from ledger.transport.https import HttpsTransport, client_context
-from ledger.transport.observed import Answer, Destination
+from ledger.transport.https import Destination, HttpsTransport
+from ledger.transport.tls import client_context
 
 TTL_MS = 360_000
 """How long a cached destination lived in 2018: six minutes."""

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from ledger.ports.sending import Disclosure, ObservedDelivery
 from ledger.reenactment.receivers import Received
-from ledger.transport.observed import Disclosure, ObservedDelivery
 
 
 @dataclass(frozen=True, slots=True)

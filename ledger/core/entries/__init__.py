@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ledger.core.entries.audit import AccessViewed
 from ledger.core.entries.base import COMMON_MEMBERS, KINDS, LEDGER_MEMBERS, Entry
 from ledger.core.entries.codec import Decoded, check_members, decode_entry, encode_entry
 from ledger.core.entries.deliveries import (
@@ -31,6 +32,7 @@ __all__ = [
     "COMMON_MEMBERS",
     "KINDS",
     "LEDGER_MEMBERS",
+    "AccessViewed",
     "AccountChanged",
     "AccountRegistered",
     "AppOwned",

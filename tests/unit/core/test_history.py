@@ -29,7 +29,7 @@ def test_an_entry_is_read_by_attributes_alone() -> None:
 
 
 def test_deliveries_and_the_logs_own_entries_are_passed_over() -> None:
-    silent = ("delivery.", "ledger.", "index.", "key.", "subject.")
+    silent = ("access.", "delivery.", "ledger.", "index.", "key.", "subject.")
     for kind in KINDS:
         assert bears_state(kind) == (not kind.startswith(silent)), kind
 
