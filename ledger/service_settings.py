@@ -25,7 +25,7 @@ An empty variable counts as left out. Nothing here touches a file.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -59,7 +59,7 @@ class ServiceSettings:
     premium_webhooks_max: int = 1
     webhooks_max: int = 5
     subscriptions_max: int = 100_000
-    rate_limits: Mapping[str, int] = RATE_LIMITS
+    rate_limits: Mapping[str, int] = field(default_factory=lambda: RATE_LIMITS)
 
 
 def load_service_settings(environ: Mapping[str, str], listen: str | None = None) -> ServiceSettings:

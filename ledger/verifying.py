@@ -48,7 +48,7 @@ def open_source(settings: Settings, asked: Asked) -> LogSource:
     """The published directory that was named, else the database of the settings."""
     if asked.tiles is not None:
         return TileDirectory.open(asked.tiles)
-    if not settings.database_file.exists():
+    if settings.database_file is not None and not settings.database_file.exists():
         raise SettingsError(
             f"there is no ledger at {settings.database_file}: name one with --db, or a published log with --tiles"
         )

@@ -1,10 +1,19 @@
-"""What every test runs under: hypothesis' profile."""
+"""What every test runs under: hypothesis' profile, and a PostgreSQL server for those that ask for one."""
 
 from __future__ import annotations
 
 import os
 
 from hypothesis import settings
+
+from tests.support.postgresql import (
+    migrated_postgresql_url,
+    postgresql_server,
+    postgresql_url,
+    service_postgresql_url,
+)
+
+__all__ = ["migrated_postgresql_url", "postgresql_server", "postgresql_url", "service_postgresql_url"]
 
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)

@@ -18,10 +18,24 @@ Origin = Annotated[
         "[default: a random name under localhost]",
     ),
 ]
+ServiceRole = Annotated[
+    str | None,
+    typer.Option(
+        "--service-role",
+        metavar="ROLE",
+        help="PostgreSQL: give this role of the server, which is there and does not own the tables, what a service "
+        "needs: it can append, and never change what was appended.",
+    ),
+]
 
 
 def init(
-    ctx: typer.Context, origin: Origin = None, db: Db = None, as_json: AsJson = False, quiet: Quiet = False
+    ctx: typer.Context,
+    origin: Origin = None,
+    service_role: ServiceRole = None,
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
 ) -> None:
     """Make a ledger: the database, its two keys and entry 0.
 
@@ -30,10 +44,14 @@ def init(
     vault, log.key signs checkpoints. Back both up, apart from the database: without operator.key nobody can
     be named again, without log.key the log cannot go on.
 
+    A PostgreSQL database has to be there already; its keys lie in NAME.keys/ in the working directory. Whoever
+    runs init owns the tables; let the service connect as another role (--service-role).
+
     \b
     Examples:
       grantledger init --origin ledger.example/prod
       grantledger init --db /srv/ledger/prod.db
+      grantledger init --db postgresql://owner@db.example/ledger --service-role ledger_service
 
     \b
     Exit status:
@@ -46,13 +64,13 @@ def init(
     session = begin(ctx, db, as_json, quiet)
     configure_log()
     settings = session.load_settings()
-    created = create_ledger(settings, origin)
+    created = create_ledger(settings, origin, service_role=service_role)
     session.output.result(
         {
             "created": created.is_new,
             "origin": created.origin,
             "vkey": created.vkey,
-            "database": str(settings.database_file),
+            "database": settings.database,
             "operator_key_file": None if settings.operator_key else str(settings.operator_key_file),
             "log_key_file": str(settings.log_key_file),
             "checkpoint_file": str(settings.checkpoint_file),
@@ -62,7 +80,7 @@ def init(
             ("ledger", "made" if created.is_new else "there already, nothing replaced"),
             ("origin", created.origin),
             ("public key", created.vkey),
-            ("database", settings.database_file),
+            ("database", settings.database),
             ("operator's key", "in GRANTLEDGER_KEY" if settings.operator_key else settings.operator_key_file),
             ("log's key", settings.log_key_file),
         ],

@@ -27,7 +27,7 @@ Db = Annotated[
     typer.Option(
         "--db",
         metavar="URL",
-        help="The ledger's database, a path or sqlite:///PATH. "
+        help="The ledger's database: a path, or postgresql://USER@HOST/NAME. "
         "[default: $GRANTLEDGER_DB, else grantledger.db]",
     ),
 ]
@@ -55,7 +55,7 @@ class Session:
             settings.log_key_file,
             settings.operator_key_file,
         )
-        if path is not None and path.resolve() in {file.resolve() for file in own}:
+        if path is not None and path.resolve() in {file.resolve() for file in own if file is not None}:
             raise UsageError(f"{path} is a file of the ledger itself: name another file to write to")
 
     @contextmanager

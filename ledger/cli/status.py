@@ -46,7 +46,7 @@ def status(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Qu
     sealed_size = 0 if checkpoint is None else checkpoint.size
     root = None if checkpoint is None else encode_base64(checkpoint.root)
     document = {
-        "database": str(ledger.settings.database_file),
+        "database": ledger.settings.database,
         "origin": ledger.origin,
         "vkey": ledger.vkey,
         "size": size,
@@ -59,7 +59,7 @@ def status(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Qu
         "kinds": kinds,
     }
     fields: list[Field] = [
-        ("database", ledger.settings.database_file),
+        ("database", ledger.settings.database),
         ("origin", ledger.origin),
         ("public key", ledger.vkey),
         (

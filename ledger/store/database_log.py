@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import Engine, TextClause, text
 
 from ledger.ports import Block
-from ledger.store.engine import begin_read, open_engine
+from ledger.store.address import show_address
+from ledger.store.engine import begin_query, open_engine
 from ledger.store.entries import SqlEntryStore, as_bytes
 
 
@@ -20,7 +21,7 @@ from ledger.store.entries import SqlEntryStore, as_bytes
 class DatabaseLog:
     """The log in the database at ``url``; each process opens its own connection at first use."""
 
-    url: str
+    url: str = field(repr=False)
     _engine: Engine | None = field(default=None, repr=False)
 
     def __getstate__(self) -> Any:
@@ -45,11 +46,11 @@ class DatabaseLog:
 
     def describe(self) -> str:
         """The database's address without its password."""
-        return self._opened().url.render_as_string(hide_password=True)
+        return show_address(self._opened().url)
 
     def size_available(self) -> int:
         """One past the highest ``seq`` that a row claims."""
-        with begin_read(self._opened(), "reading the size of the log") as connection:
+        with begin_query(self._opened(), "reading the size of the log") as connection:
             highest = connection.exec_driver_sql("SELECT MAX(seq) FROM entries").scalar()
         return 0 if highest is None else int(highest) + 1
 
@@ -74,6 +75,6 @@ class DatabaseLog:
         return self._value(f"reading {path}", query)
 
     def _value(self, doing: str, query: TextClause) -> bytes | None:
-        with begin_read(self._opened(), doing) as connection:
+        with begin_query(self._opened(), doing) as connection:
             value = connection.execute(query).scalar()
         return None if value is None else as_bytes(value)

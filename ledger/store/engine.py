@@ -1,116 +1,94 @@
-"""Database engines for the store: how a connection is set up, and what its failures mean to the operator.
+"""Database engines for the store: one way to read, to write and to fail, whatever the database.
 
-SQLite runs in WAL mode with ``synchronous=FULL``: when a commit returns, it is on the disk. A transaction that writes
-takes the write lock at its beginning (``BEGIN IMMEDIATE``), so that it can wait its turn but never fail half-way for
-it; such transactions are opened with :func:`begin_write`.
+:mod:`ledger.store.sqlite` and :mod:`ledger.store.postgresql` say how a connection is set up and what a failure means;
+here is what both have in common. A transaction that writes is opened with :func:`begin_write`, one that only reads with
+:func:`begin_read`, which neither database lets write.
 """
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from contextlib import contextmanager, nullcontext
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, Engine, exc
 
-from ledger.errors import SettingsError, StoreError
+from ledger.errors import StoreError
+from ledger.store import postgresql, sqlite
+from ledger.store.address import is_server, parse_address, show_address
 
 BUSY_TIMEOUT_MS = 10_000
-CACHE_KIBIBYTES = 65_536
-WAL_AUTOCHECKPOINT_PAGES = 16_384
-"""64 MiB: a batch of 1,000 entries dirties up to 1,000 pages, and moving them home at each commit doubles its cost."""
 
-_WRITE_OPTION = "ledger_write"
 
-_FIXES = {
-    sqlite3.SQLITE_FULL: "the disk (or the database's page limit) is full: free some space, then run the command again",
-    sqlite3.SQLITE_READONLY: "the database is read-only: check the permissions of the file and of its directory",
-    sqlite3.SQLITE_BUSY: "another process keeps the database locked: wait for it or stop it, then try again",
-    sqlite3.SQLITE_LOCKED: "another connection keeps a table locked: wait for it or stop it, then try again",
-    sqlite3.SQLITE_CORRUPT: "the file is damaged: restore a backup or the published log, then run `verify` on it",
-    sqlite3.SQLITE_NOTADB: "the file is not a SQLite database: check the path",
-    sqlite3.SQLITE_CANTOPEN: "the file cannot be opened: check that its directory exists and may be written to",
-    sqlite3.SQLITE_IOERR: "the disk reported an error (a file size limit or a full disk among others): check it",
-    sqlite3.SQLITE_PERM: "access is denied: check the permissions of the file and of its directory",
-}
+class LostConnectionError(StoreError):
+    """The connection ended on the way: whether what was being written became durable, only a look can tell."""
 
 
 def open_engine(url: str, busy_timeout_ms: int = BUSY_TIMEOUT_MS) -> Engine:
-    """An engine for the database ``url`` (``sqlite:///path``); connects to nothing yet.
+    """An engine for the database ``url`` (``sqlite:///path`` or ``postgresql://…``); connects to nothing yet.
 
-    A write waits at most ``busy_timeout_ms`` for another process's.
+    A write waits at most ``busy_timeout_ms`` for another process's. Its connections are safe for use by any number of
+    threads, one at a time each; the engine does not cross into another process.
 
     Raises SettingsError when ``url`` is not the URL of a database that the store can use.
     """
-    try:
-        parsed = make_url(url)
-    except exc.ArgumentError as error:
-        raise SettingsError(
-            f"{url!r} is not a database URL; write for example sqlite:///ledger.db"
-        ) from error
-    if parsed.get_backend_name() != "sqlite":
-        raise SettingsError(f"{parsed.get_backend_name()} databases are not supported; use a sqlite:/// URL")
-    engine = create_engine(parsed, connect_args={"timeout": busy_timeout_ms / 1000, "cached_statements": 64})
-    event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
-    return engine
-
-
-def _set_up(connection: Any, _record: object) -> None:
-    # Transactions are begun by _begin; left to itself the driver would begin them at the first write.
-    connection.isolation_level = None
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.execute(f"PRAGMA cache_size = -{CACHE_KIBIBYTES}")
-    cursor.execute("PRAGMA synchronous = FULL")
-    if cursor.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-        # On a read-only database this changes nothing, and reading goes on in the mode that is there.
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
-    cursor.close()
-
-
-def _begin(connection: Connection) -> None:
-    writes = connection.get_execution_options().get(_WRITE_OPTION, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    address = parse_address(url)
+    create = postgresql.create if is_server(address) else sqlite.create
+    return create(address, busy_timeout_ms)
 
 
 @contextmanager
 def begin_read(engine: Engine, doing: str) -> Iterator[Connection]:
     """A connection in a transaction that only reads; failures become StoreError, ``doing`` says of what."""
-    with translated(engine, doing), engine.connect() as connection:
-        yield connection
+    with translated(engine, doing), engine.connect() as opened:
+        yield opened.execution_options(postgresql_readonly=True) if is_server(engine.url) else opened
+
+
+@contextmanager
+def begin_query(engine: Engine, doing: str) -> Iterator[Connection]:
+    """As :func:`begin_read`, for a block of one query, which needs no transaction around it: two round trips less."""
+    with translated(engine, doing), engine.connect() as opened:
+        yield opened.execution_options(isolation_level="AUTOCOMMIT") if is_server(engine.url) else opened
 
 
 @contextmanager
 def begin_write(engine: Engine, doing: str) -> Iterator[Connection]:
-    """A connection in a transaction that holds the write lock; commits at the end, rolls back on an exception.
+    """A connection in a transaction that may write; commits at the end, rolls back on an exception.
 
+    On SQLite it holds the database's write lock from its beginning, on PostgreSQL nothing before its first statement.
     Failures of the database become StoreError, ``doing`` says of what.
     """
-    with translated(engine, doing), engine.connect() as opened:
-        connection = opened.execution_options(**{_WRITE_OPTION: True})
-        with connection.begin():
-            yield connection
+    with open_write(engine, doing) as connection, connection.begin():
+        yield connection
+
+
+@contextmanager
+def open_write(engine: Engine, doing: str) -> Iterator[Connection]:
+    """As :func:`begin_write`, but only what the block commits itself stays."""
+    turn = nullcontext() if is_server(engine.url) else sqlite.turn_of(engine)
+    with turn, translated(engine, doing), engine.connect() as opened:
+        yield opened.execution_options(**{sqlite.WRITE_OPTION: True})
 
 
 @contextmanager
 def translated(engine: Engine, doing: str) -> Iterator[None]:
     """Turn the database's exceptions into StoreError with what was tried, what failed and what to do."""
+    driver_error: type[Exception] = engine.dialect.loaded_dbapi.Error
     try:
         yield
-    except (exc.SQLAlchemyError, sqlite3.Error) as error:
-        raise StoreError(f"{doing}: {explain(error)} ({engine.url.render_as_string()})") from error
+    except (exc.SQLAlchemyError, driver_error) as error:
+        kind = LostConnectionError if postgresql.is_lost(_origin(error)) else StoreError
+        raise kind(f"{doing}: {explain(error)} ({show_address(engine.url)})") from error
 
 
 def explain(error: BaseException) -> str:
-    """What failed and what to do about it, in one line."""
-    origin = getattr(error, "orig", None) or error
-    code = getattr(origin, "sqlite_errorcode", None)
-    fix = _FIXES.get(code & 0xFF) if isinstance(code, int) else None
-    if fix is None and "no such table" in str(origin):
-        fix = "the ledger's tables are not there: run `grantledger init` first"
-    text = str(origin).strip() or type(origin).__name__
+    """What failed and what to do about it, in one line that repeats no row's values."""
+    origin = _origin(error)
+    text = postgresql.text_of(origin) or str(origin).strip() or type(origin).__name__
+    fix = sqlite.fix_of(origin) or postgresql.fix_of(origin)
     return f"{text}; {fix}" if fix else text
+
+
+def _origin(error: BaseException) -> BaseException:
+    """The driver's own exception, where ``error`` is wrapped around one."""
+    origin = getattr(error, "orig", None)
+    return origin if isinstance(origin, BaseException) else error

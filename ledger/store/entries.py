@@ -1,9 +1,9 @@
 """The durable sequence of entries, its tiles and its published checkpoint, in SQL (ledger format, sections 1.1, 1.3).
 
-Implements :class:`ledger.ports.EntryStore`. Rows go in through the driver, many to a statement: one step of the
-database for hundreds of rows, because the driver gives up the interpreter's lock at every step and may wait for it as
-long as another thread computes. Guards stand in the statements: an append first moves ``ledger_head`` from the size
-that it expects, and finds no row to move where a second writer was faster.
+Implements :class:`ledger.ports.EntryStore` on SQLite and PostgreSQL; what differs between them is in
+:mod:`ledger.store.rows`. Guards stand in the statements: an append first moves ``ledger_head`` from the size that it
+expects, and finds no row to move where a second writer was faster. Whoever wants nobody to be faster locks that row
+first (:meth:`SqlEntryStore.turn`).
 
 Writers of this process take turns by a lock here, those of other processes by the database's; tiles are written in
 small transactions so that an append never waits long for a seal.
@@ -11,41 +11,39 @@ small transactions so that an append never waits long for a seal.
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from typing import Any
 
 from sqlalchemy import Connection, Engine, exc
 
-from ledger.errors import ConflictError, ForkError
-from ledger.ports import NewEntry, StoredEntry
-from ledger.store.engine import begin_read, begin_write
+from ledger.errors import ConflictError, ForkError, StoreError
+from ledger.ports import Change, NewEntry, StoredEntry
+from ledger.store.engine import LostConnectionError, begin_query, begin_write, explain, open_write, translated
+from ledger.store.rows import EntryRows, make_changes, rows_of
 
-ROWS_PER_STATEMENT = (1_000, 100, 10, 1)
-"""A batch goes in by statements of these many rows: few steps whatever its size, and few statements to prepare."""
 PAGE_ROWS = 4_096
 TILES_PER_TRANSACTION = 64
-
-_COLUMNS = NewEntry._fields
-"""A row is inserted as the value that it comes as."""
 
 
 def _no_step(step: str) -> None:
     """Pass by: outside tests nothing happens between two steps."""
 
 
-@cache
-def _insert_sql(rows: int, mark: str) -> str:
-    one = "(" + ", ".join([mark] * len(_COLUMNS)) + ")"
-    return f"INSERT INTO entries ({', '.join(_COLUMNS)}) VALUES " + ", ".join([one] * rows)
-
-
 def as_bytes(value: object) -> bytes:
     """A column's value as bytes; an edited SQLite database may hold a value of any type in any column."""
     return value if isinstance(value, bytes) else str(value).encode()
+
+
+def _commit(connection: Connection) -> None:
+    try:
+        connection.commit()
+    except BaseException:
+        # It may still be in its transaction, and hold the lock: nobody may get it from the pool.
+        connection.invalidate()
+        raise
 
 
 def _stored(row: Any) -> StoredEntry:
@@ -57,7 +55,7 @@ class SqlEntryStore:
     """An :class:`~ledger.ports.EntryStore` on the engine of :func:`ledger.store.engine.open_engine`.
 
     ``reached`` is called at each named step of a write, so that tests can stop the process or raise there. Safe for
-    use from any number of threads; one of them appends.
+    use from any number of threads; they append one at a time.
     """
 
     def __init__(self, engine: Engine, reached: Callable[[str], None] = _no_step) -> None:
@@ -65,7 +63,8 @@ class SqlEntryStore:
         self._engine = engine
         self._reached = reached
         self._writing = threading.Lock()
-        self._mark = "?" if engine.dialect.paramstyle == "qmark" else "%s"
+        self._rows: EntryRows = rows_of(engine)
+        self._mark = self._rows.mark
 
     def close(self) -> None:
         """Close the connections; the store is usable again at the next call."""
@@ -73,31 +72,62 @@ class SqlEntryStore:
 
     def size(self) -> int:
         """How many entries are durable."""
-        with begin_read(self._engine, "reading the size of the log") as connection:
-            row = connection.exec_driver_sql("SELECT size FROM ledger_head WHERE id = 1").first()
-        if row is None:
-            raise ForkError("the ledger's head row is gone: somebody edited the database; run `verify`")
-        return int(row[0])
+        with begin_query(self._engine, "reading the size of the log") as connection:
+            size = connection.exec_driver_sql("SELECT size FROM ledger_head WHERE id = 1").scalar()
+        return _there(size)
 
-    def append(self, expected_size: int, entries: Sequence[NewEntry]) -> None:
-        """Add ``entries`` at ``expected_size`` in one transaction, durable when this returns (see the port).
+    def append(self, expected_size: int, entries: Sequence[NewEntry], changes: Sequence[Change] = ()) -> None:
+        """Add ``entries`` at ``expected_size`` and make ``changes`` in one transaction, durable on return (see the port).
 
-        Raises ForkError when the log has another size, ConflictError when a ``uid`` is taken; then nothing is written.
+        Raises ForkError when the log has another size, ConflictError when a ``uid`` is taken or a table refuses a change;
+        then nothing is written. Where the connection was lost on the way nobody can say; but then whoever looks next
+        sees what has become of it, unless the server cannot be asked.
         """
-        assert all(entry.seq == expected_size + place for place, entry in enumerate(entries)), (
-            "seqs have a gap"
-        )
-        with self._writing, begin_write(self._engine, f"appending {len(entries)} entries") as connection:
-            self._move_head(connection, expected_size, expected_size + len(entries))
-            self._reached("store.append.guarded")
-            try:
-                self._insert(connection, entries)
-            except exc.IntegrityError as error:
-                raise ConflictError(f"an entry at or after {expected_size} is taken: {error.orig}") from error
-            # A process that dies up to here has appended nothing: the transaction was never committed.
-            self._reached("store.append.inserted")
+        with self._writing, open_write(self._engine, "taking the turn to write") as connection:
+            self.append_on(connection, expected_size, entries, changes)
+
+    @contextmanager
+    def turn(self) -> Iterator[HeldTurn]:
+        """Wait for the turn to write and hold it during the block (see the port).
+
+        Nothing else of this store may be written inside the block by the thread that holds the turn.
+        """
+        with self._writing, open_write(self._engine, "taking the turn to write") as connection:
+            yield HeldTurn(self, connection, _there(self._rows.lock_head(connection)))
+
+    def append_on(
+        self, connection: Connection, size: int, entries: Sequence[NewEntry], changes: Sequence[Change]
+    ) -> None:
+        """Append on ``connection`` and commit, as :meth:`append`: for whoever holds this store's lock."""
+        try:
+            with translated(self._engine, f"appending {len(entries)} entries"):
+                self._add(connection, size, entries, changes)
+                _commit(connection)
+        except LostConnectionError:
+            connection.invalidate()
+            self._await_lost()
+            raise
         # From here on the entries are durable, whether or not anybody is told.
         self._reached("store.append.committed")
+
+    def _add(
+        self, connection: Connection, size: int, entries: Sequence[NewEntry], changes: Sequence[Change]
+    ) -> None:
+        assert all(entry.seq == size + place for place, entry in enumerate(entries)), "seqs have a gap"
+        self._move_head(connection, size, size + len(entries))
+        self._reached("store.append.guarded")
+        refused = (exc.IntegrityError, self._engine.dialect.loaded_dbapi.IntegrityError)
+        try:
+            self._rows.insert(connection, entries)
+        except refused as error:
+            raise ConflictError(f"an entry at or after {size} is taken: {explain(error)}") from error
+        self._reached("store.append.inserted")
+        try:
+            make_changes(connection, changes)
+        except refused as error:
+            raise ConflictError(f"a change beside the log is refused: {explain(error)}") from error
+        # A process that dies up to here has appended nothing: the transaction was never committed.
+        self._reached("store.append.changed")
 
     def _move_head(self, connection: Connection, expected_size: int, new_size: int) -> None:
         moved = connection.exec_driver_sql(
@@ -107,27 +137,20 @@ class SqlEntryStore:
         if moved.rowcount != 1:
             raise ForkError(f"the log does not end at {expected_size}: another writer has appended to it")
 
-    def _insert(self, connection: Connection, entries: Sequence[NewEntry]) -> None:
-        rows = entries
-        start = 0
-        for count in ROWS_PER_STATEMENT:
-            while start + count <= len(rows):
-                values = tuple(chain.from_iterable(rows[start : start + count]))
-                connection.exec_driver_sql(_insert_sql(count, self._mark), values)
-                start += count
+    def _await_lost(self) -> None:
+        """Wait until the server is done with the transaction whose connection was lost.
+
+        It may be committing still, and whoever looked at the log before it ends would see too little. It holds the head
+        row as long, so the turn comes when it has ended, one way or the other.
+        """
+        with suppress(StoreError), open_write(self._engine, "waiting for a lost transaction") as connection:
+            self._rows.lock_head(connection)
 
     def fetch_by_uids(self, uids: Sequence[str]) -> dict[str, StoredEntry]:
         """Those of ``uids`` that are taken, with their entries."""
-        # One statement, always the same, for any number of uids; an IN would first sort them into a table of its own.
-        with begin_read(self._engine, "looking up uids") as connection:
-            rows = connection.exec_driver_sql(
-                "SELECT seq, uid, leaf_hash, data "
-                f"FROM json_each({self._mark}) AS asked CROSS JOIN entries ON uid = asked.value",
-                (json.dumps(list(uids)),),
-            ).fetchall()
-        # The database ends a text at a NUL, and so finds what was not asked for.
-        asked = set(uids) if rows else set()
-        return {row[1]: _stored(row) for row in rows if row[1] in asked}
+        with begin_query(self._engine, "looking up uids") as connection:
+            rows = self._rows.fetch_by_uids(connection, uids)
+        return {row[1]: _stored(row) for row in rows}
 
     def fetch_range(self, start: int, end: int) -> Iterator[StoredEntry]:
         """Entries ``start <= seq < end`` in order, streamed in pages; entries that are not there are left out."""
@@ -137,16 +160,17 @@ class SqlEntryStore:
             yield from map(_stored, rows)
             start = page_end
 
-    def fetch_state(self) -> Iterator[StoredEntry]:
-        """Every entry that was appended with ``bears_state``, in order, streamed in pages."""
-        after = -1
+    def fetch_state(self, start: int = 0) -> Iterator[StoredEntry]:
+        """Every entry from ``start`` on that was appended with ``bears_state``, in order, streamed in pages."""
+        after = start - 1
         while True:
-            with begin_read(self._engine, "reading the state") as connection:
-                rows = connection.exec_driver_sql(
+            with begin_query(self._engine, "reading the state") as connection:
+                rows = self._rows.fetch(
+                    connection,
                     "SELECT seq, uid, leaf_hash, data FROM entries "
                     f"WHERE bears_state AND seq > {self._mark} ORDER BY seq LIMIT {PAGE_ROWS}",
                     (after,),
-                ).fetchall()
+                )
             yield from map(_stored, rows)
             if len(rows) < PAGE_ROWS:
                 return
@@ -157,15 +181,16 @@ class SqlEntryStore:
         return b"".join([as_bytes(row[0]) for row in self._fetch("leaf_hash", start, end)])
 
     def _fetch(self, columns: str, start: int, end: int) -> Sequence[Any]:
-        with begin_read(self._engine, f"reading entries {start} to {end}") as connection:
-            return connection.exec_driver_sql(
+        with begin_query(self._engine, f"reading entries {start} to {end}") as connection:
+            return self._rows.fetch(
+                connection,
                 f"SELECT {columns} FROM entries WHERE seq >= {self._mark} AND seq < {self._mark} ORDER BY seq",
                 (start, end),
-            ).fetchall()
+            )
 
     def load_tile(self, path: str) -> bytes | None:
         """A stored hash tile by its path (``tile/0/005.p/3``), or None."""
-        with begin_read(self._engine, f"reading {path}") as connection:
+        with begin_query(self._engine, f"reading {path}") as connection:
             row = connection.exec_driver_sql(
                 f"SELECT data FROM tiles WHERE path = {self._mark}", (path,)
             ).first()
@@ -203,7 +228,7 @@ class SqlEntryStore:
 
     def load_checkpoint(self) -> bytes | None:
         """The last published checkpoint, or None before the first."""
-        with begin_read(self._engine, "reading the published checkpoint") as connection:
+        with begin_query(self._engine, "reading the published checkpoint") as connection:
             row = connection.exec_driver_sql(
                 "SELECT checkpoint FROM published_checkpoint WHERE id = 1"
             ).first()
@@ -222,3 +247,27 @@ class SqlEntryStore:
             if put.rowcount != 1:
                 raise ForkError(f"a checkpoint of more than {tree_size} entries is published already")
         self._reached("store.put_checkpoint.committed")
+
+
+class HeldTurn:
+    """The turn to write, held on ``connection``: a :class:`~ledger.ports.Turn`."""
+
+    __slots__ = ("_connection", "_is_over", "_store", "size")
+
+    def __init__(self, store: SqlEntryStore, connection: Connection, size: int) -> None:
+        self._store = store
+        self._connection = connection
+        self._is_over = False
+        self.size = size
+
+    def append(self, entries: Sequence[NewEntry], changes: Sequence[Change] = ()) -> None:
+        """Add ``entries`` at :attr:`size` and make ``changes``, durable on return; raises as :meth:`SqlEntryStore.append`."""
+        assert not self._is_over, "a turn is for one append"
+        self._is_over = True
+        self._store.append_on(self._connection, self.size, entries, changes)
+
+
+def _there(size: int | None) -> int:
+    if size is None:
+        raise ForkError("the ledger's head row is gone: somebody edited the database; run `verify`")
+    return size

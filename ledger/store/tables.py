@@ -14,6 +14,11 @@ BIG_INTEGER = BigInteger().with_variant(Integer, "sqlite")
 """64 bits on every database; SQLite's row id must be declared INTEGER."""
 
 
+def exact_text(length: int) -> String:
+    """A text of at most ``length`` characters that is compared by its bytes on every database, whatever its language."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
 class EntryRow(SQLModel, table=True):
     """One entry: its place, its ``uid``, its leaf hash (32 bytes) and its canonical bytes."""
 
@@ -28,7 +33,7 @@ class EntryRow(SQLModel, table=True):
     )
 
     seq: int = Field(sa_column=Column(BIG_INTEGER, primary_key=True, autoincrement=False))
-    uid: str = Field(sa_column=Column(String(320), nullable=False, unique=True))
+    uid: str = Field(sa_column=Column(exact_text(320), nullable=False, unique=True))
     leaf_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     bears_state: bool = Field(sa_column=Column(Boolean, nullable=False))
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
@@ -49,7 +54,7 @@ class TileRow(SQLModel, table=True):
 
     __tablename__ = "tiles"
 
-    path: str = Field(sa_column=Column(String(64), primary_key=True))
+    path: str = Field(sa_column=Column(exact_text(64), primary_key=True))
     data: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 

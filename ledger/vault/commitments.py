@@ -25,7 +25,6 @@ from ledger.ports import Randomness, Subject
 
 KEY_BYTES = 32
 SALT_BYTES = 32
-BODY_BYTES_STEP = 256
 
 _EVENT_TAG_BYTES = 16
 _EVENT_KEYS_KEPT = 65_536
@@ -76,12 +75,6 @@ def _event_pads(key: bytes) -> tuple[bytes, bytes]:
     # Kept, because an account has many events and a derivation costs more than all else about a delivery.
     block = derive(key, b"event").ljust(_HMAC_BLOCK_BYTES, b"\x00")
     return block.translate(_INNER_PAD), block.translate(_OUTER_PAD)
-
-
-def rounded_body_bytes(body_bytes: int) -> int:
-    """``body_bytes`` rounded up to a multiple of 256, so that a length tells little; 0 stays 0."""
-    assert body_bytes >= 0, "a body has no negative length"
-    return -(-body_bytes // BODY_BYTES_STEP) * BODY_BYTES_STEP
 
 
 class SubjectCommitments:

@@ -8,6 +8,9 @@ Rules kept here:
 
 - One id has one tag, whoever mints it: the row's key is unique in the database, a second writer's row is dropped by
   the statement itself, and what is returned is always read back from the transaction that committed.
+- Nobody is minted while somebody is erased. SQLite lets one write at a time anyway; on PostgreSQL minting shares an
+  advisory lock that erasing has for itself, because a mint that runs beside an erasure would see neither its mark nor
+  that the row is gone, and because erasures are counted by their numbers, which must become visible in order.
 - Minting is durable before a tag is returned. A tag that no entry ever uses, because the process died or the record
   was refused, is harmless.
 - The vault is bound to the key that minted its first tag; with another key every id would quietly get a second tag.
@@ -19,6 +22,8 @@ import hmac
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
+from operator import itemgetter
 from typing import Any
 
 from nacl.exceptions import CryptoError
@@ -49,18 +54,16 @@ _INSERT_SUBJECT = text(
     "INSERT INTO vault_subjects (lookup, tag, sealed) SELECT :lookup, :tag, :sealed "
     "WHERE NOT EXISTS (SELECT 1 FROM vault_erased WHERE mark = :mark) ON CONFLICT (lookup) DO NOTHING"
 )
-_SELECT_BY_LOOKUP = text("SELECT lookup, tag, sealed FROM vault_subjects WHERE lookup IN :keys").bindparams(
-    bindparam("keys", expanding=True)
-)
-_SELECT_BY_TAG = text("SELECT lookup, tag, sealed FROM vault_subjects WHERE tag IN :keys").bindparams(
-    bindparam("keys", expanding=True)
-)
-_SELECT_MARKS = text("SELECT mark FROM vault_erased WHERE mark IN :keys").bindparams(
-    bindparam("keys", expanding=True)
-)
+_SELECT_BY_LOOKUP = "SELECT lookup, tag, sealed FROM vault_subjects WHERE lookup"
+_SELECT_BY_TAG = "SELECT lookup, tag, sealed FROM vault_subjects WHERE tag"
+_SELECT_MARKS = "SELECT mark FROM vault_erased WHERE mark"
 _SELECT_LAST_ERASURE = text("SELECT COALESCE(MAX(number), 0) FROM vault_erased")
 _INSERT_MARK = text("INSERT INTO vault_erased (mark) VALUES (:mark) ON CONFLICT (mark) DO NOTHING")
 _DELETE_SUBJECT = text("DELETE FROM vault_subjects WHERE lookup = :lookup")
+
+_LOCK = int.from_bytes(b"glvault")
+_SHARE_LOCK = text("SELECT pg_advisory_xact_lock_shared(:lock)").bindparams(lock=_LOCK)
+_TAKE_LOCK = text("SELECT pg_advisory_xact_lock(:lock)").bindparams(lock=_LOCK)
 
 
 class SqlVault:
@@ -91,6 +94,7 @@ class SqlVault:
         self._box = SecretBox(derive(operator_key, b"grantledger vault wrapping v1"))
         self._lock = threading.Lock()
         self._known: dict[str, Subject] = {}
+        self._behind: dict[str, Subject] = {}
         self._known_erasures = -1
         self._key_is_right = False
 
@@ -117,7 +121,7 @@ class SqlVault:
         with self._reading() as connection:
             self._check_key(connection)
             erasures = connection.execute(_SELECT_LAST_ERASURE).scalar_one()
-            known = self._recall(ids, erasures)
+            known = self._recall(ids, erasures, self._known)
             missing = [account_id for account_id in ids if account_id not in known]
             loaded = self._load(connection, missing) if missing else {}
         self._remember(loaded, erasures)
@@ -129,6 +133,19 @@ class SqlVault:
             self._check_key(connection)
             rows = _fetch(connection, _SELECT_BY_TAG, list(dict.fromkeys(tags)))
         return {tag: self._open(lookup, tag, sealed)[0] for lookup, tag, sealed in rows}
+
+    def subjects_behind(self, tags: Iterable[str]) -> dict[str, Subject]:
+        """Subjects of those of ``tags`` that the vault knows (see the port ``Keyring``); raises as :meth:`find`."""
+        asked = list(dict.fromkeys(tags))
+        with self._reading() as connection:
+            self._check_key(connection)
+            erasures = connection.execute(_SELECT_LAST_ERASURE).scalar_one()
+            known = self._recall(asked, erasures, self._behind)
+            missing = [tag for tag in asked if tag not in known]
+            rows = _fetch(connection, _SELECT_BY_TAG, missing) if missing else []
+        loaded = dict(self._open(lookup, tag, sealed) for lookup, tag, sealed in rows)
+        self._remember(loaded, erasures)
+        return known | {subject.tag: subject for subject in loaded.values()}
 
     def erased_among(self, account_ids: Iterable[str]) -> set[str]:
         """Those of the ids that are under a suppression mark; raises as :meth:`find`."""
@@ -156,16 +173,21 @@ class SqlVault:
                 if connection.dialect.name == "sqlite":
                     # Overwrites what is deleted, where SQLite would only unlink it.
                     connection.exec_driver_sql("PRAGMA secure_delete = ON")
+                else:
+                    connection.execute(_TAKE_LOCK)
                 # The mark goes first: whoever mints the id at the same time is refused, or deleted here.
                 connection.execute(_INSERT_MARK, [{"mark": one["mark"]} for one in doomed])
                 connection.execute(_DELETE_SUBJECT, [{"lookup": one["lookup"]} for one in doomed])
         with self._lock:
-            self._known.clear()
+            self._forget()
         return {tag for _, tag, _ in rows}
 
     def _mint(self, ids: Sequence[str]) -> dict[str, Subject]:
-        rows = [self._new_row(account_id) for account_id in ids]
+        # In the order of their keys: two that mint the same people at once wait for each other's rows in one order.
+        rows = sorted((self._new_row(account_id) for account_id in ids), key=itemgetter("lookup"))
         with self._writing("minting tags") as connection:
+            if connection.dialect.name != "sqlite":
+                connection.execute(_SHARE_LOCK)
             # Begins with a write, so that the transaction waits for the lock instead of failing for it later.
             connection.execute(_INSERT_KEY_CHECK, {"key_check": self._key_check})
             self._key_is_right = False  # what an earlier look saw may have been rolled back
@@ -179,7 +201,7 @@ class SqlVault:
             raise RejectedError(ERASED)
         return subjects
 
-    def _new_row(self, account_id: str) -> Mapping[str, object]:
+    def _new_row(self, account_id: str) -> dict[str, Any]:
         tag = "a_" + self._randomness.token(TAG_BYTES).hex()
         plain = tag.encode() + self._randomness.token(KEY_BYTES) + account_id.encode()
         sealed = bytes(self._box.encrypt(plain, self._randomness.token(SecretBox.NONCE_SIZE)))
@@ -227,21 +249,26 @@ class SqlVault:
             )
         self._key_is_right = True
 
-    def _recall(self, ids: Sequence[str], erasures: int) -> dict[str, Subject]:
+    def _recall(self, keys: Sequence[str], erasures: int, known: Mapping[str, Subject]) -> dict[str, Subject]:
+        """What ``known``, one of the two memories, says of ``keys``; nothing where anybody was erased since."""
         with self._lock:
             if self._known_erasures != erasures:
-                self._known.clear()
+                self._forget()
                 self._known_erasures = erasures
-            known = self._known
-            return {account_id: known[account_id] for account_id in ids if account_id in known}
+            return {key: known[key] for key in keys if key in known}
 
     def _remember(self, subjects: Mapping[str, Subject], erasures: int) -> None:
         with self._lock:
             if self._known_erasures != erasures:
                 return
             if len(self._known) + len(subjects) > SUBJECTS_KEPT_MAX:
-                self._known.clear()
+                self._forget()
             self._known.update(subjects)
+            self._behind.update((subject.tag, subject) for subject in subjects.values())
+
+    def _forget(self) -> None:
+        self._known.clear()
+        self._behind.clear()
 
     @contextmanager
     def _reading(self) -> Iterator[Connection]:
@@ -264,9 +291,20 @@ class SqlVault:
             ) from None
 
 
-def _fetch(connection: Connection, statement: TextClause, keys: Sequence[object]) -> list[Any]:
-    """The rows for ``keys``, asked for in pieces that every database takes."""
+def _fetch(connection: Connection, query: str, keys: Sequence[object]) -> list[Any]:
+    """The rows whose last column of ``query`` is one of ``keys``, asked for in pieces that every database takes."""
+    statement = _by_keys(query, connection.dialect.name)
     rows: list[Any] = []
     for start in range(0, len(keys), KEYS_PER_STATEMENT):
-        rows += connection.execute(statement, {"keys": keys[start : start + KEYS_PER_STATEMENT]}).fetchall()
+        rows += connection.execute(
+            statement, {"keys": list(keys[start : start + KEYS_PER_STATEMENT])}
+        ).fetchall()
     return rows
+
+
+@cache
+def _by_keys(query: str, dialect: str) -> TextClause:
+    if dialect == "sqlite":
+        return text(f"{query} IN :keys").bindparams(bindparam("keys", expanding=True))
+    # One statement for any number of keys, which the server prepares once.
+    return text(f"{query} = ANY(:keys)")

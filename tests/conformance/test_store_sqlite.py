@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from ledger.ports import EntryStore
-from ledger.store.engine import open_engine
-from ledger.store.entries import SqlEntryStore
 from ledger.store.migrate import upgrade
 from tests.conformance.store_suite import EntryStoreSuite
 
@@ -24,16 +21,8 @@ class TestSqliteEntryStore(EntryStoreSuite):
         return tmp_path / "ledger.db"
 
     @pytest.fixture
-    def open_store(self, path: Path) -> Iterator[Callable[[], EntryStore]]:
-        opened: list[SqlEntryStore] = []
-
-        def open_one() -> EntryStore:
-            opened.append(SqlEntryStore(open_engine(f"sqlite:///{path}")))
-            return opened[-1]
-
-        yield open_one
-        for store in opened:
-            store.close()
+    def url(self, path: Path) -> str:
+        return f"sqlite:///{path}"
 
     @pytest.fixture
     def execute(self, path: Path) -> Callable[[str], None]:

@@ -43,7 +43,7 @@ def notes_of(settings: Settings, asked: Asked) -> str:
 
 
 def published(settings: Settings) -> Asked:
-    public = settings.database_file.parent / "public"
+    public = settings.state_directory.parent / "public"
     return Asked(tiles=public, vkey=public / "log.vkey", engine="scalar")
 
 

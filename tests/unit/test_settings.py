@@ -74,10 +74,63 @@ def test_a_database_that_is_no_file_or_needs_another_driver_is_refused(text: str
         load_settings({}, text)
 
 
-def test_the_refusal_of_another_database_repeats_no_password() -> None:
+def test_keys_and_record_of_a_servers_database_lie_in_the_working_directory_under_its_name() -> None:
+    settings = load_settings({}, "postgresql://owner@db.example/ledger")
+    assert settings.database_file is None
+    assert settings.operator_key_file == Path("ledger.keys/operator.key")
+    assert settings.log_key_file == Path("ledger.keys/log.key")
+    assert settings.checkpoint_file == Path("ledger.checkpoint")
+
+
+def test_every_place_of_a_servers_database_can_be_set() -> None:
+    settings = load_settings(
+        {"GRANTLEDGER_DB": "postgresql:///ledger", "GRANTLEDGER_LOG_KEY_FILE": "/etc/log.key"}
+    )
+    assert settings.log_key_file == Path("/etc/log.key")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hidden@h/db",
+        "postgres://u@h/db?password=hidden",
+        "postgresql:///db?sslpassword=hidden",
+    ],
+)
+def test_a_servers_password_is_in_the_url_alone_and_never_shown(text: str) -> None:
+    settings = load_settings({}, text)
+    assert "hidden" in settings.database_url
+    assert "hidden" not in settings.database + repr(settings)
+
+
+def test_options_of_a_servers_url_are_kept() -> None:
+    url = "postgresql://u@h:5433/db?sslmode=verify-full&sslrootcert=/etc/ca.pem"
+    settings = load_settings({}, url)
+    assert "sslmode=verify-full" in settings.database_url
+    assert settings.database == url
+
+
+def test_a_database_is_named_to_people_as_they_named_it() -> None:
+    shown = [load_settings({}, text).database for text in ("/srv/a.db", "sqlite:///b.db", "postgres://u@h/c")]
+    assert shown == ["/srv/a.db", "b.db", "postgresql://u@h/c"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://user:hidden@host",
+        "postgresql://user:hidden@host/",
+        "postgresql://user:hidden@host/a/b",
+        "postgresql://user:hidden@host/..",
+        "postgresql://user:hi@dden@host:x/db",
+        "postgresql+asyncpg://user:hidden@host/db",
+        "mysql://user:hidden@host/db",
+    ],
+)
+def test_the_refusal_of_a_servers_database_repeats_no_password(text: str) -> None:
     with pytest.raises(SettingsError) as refused:
-        load_settings({}, "postgresql://user:secret@host/db")
-    assert "secret" not in str(refused.value)
+        load_settings({}, text)
+    assert "dden" not in str(refused.value)
 
 
 def test_two_places_for_the_operators_key_are_refused() -> None:

@@ -33,6 +33,11 @@ def settings(tmp_path: Path) -> Settings:
     return load_settings({}, str(tmp_path / "a.db"))
 
 
+def file_of(settings: Settings) -> Path:
+    assert settings.database_file is not None, "a SQLite database is a file"
+    return settings.database_file
+
+
 def files_of(settings: Settings) -> dict[str, bytes]:
     keys = (settings.operator_key_file, settings.log_key_file)
     return {path.name: path.read_bytes() for path in keys}
@@ -46,7 +51,7 @@ def test_a_new_ledger_begins_with_an_entry_that_names_its_log_and_key(settings: 
 
 def test_a_new_ledger_tells_every_file_that_was_made(settings: Settings) -> None:
     made = create_ledger(settings, ORIGIN).made
-    assert set(made) == {settings.database_file, settings.operator_key_file, settings.log_key_file}
+    assert set(made) == {file_of(settings), settings.operator_key_file, settings.log_key_file}
 
 
 def test_keys_are_their_owners_alone(settings: Settings) -> None:
@@ -75,7 +80,7 @@ def test_a_name_that_no_log_can_have_is_refused_before_anything_is_made(
 ) -> None:
     with pytest.raises(UsageError, match="cannot name a log"):
         create_ledger(settings, origin)
-    assert list(settings.database_file.parent.iterdir()) == []
+    assert list(file_of(settings).parent.iterdir()) == []
 
 
 def test_the_origin_of_a_ledger_never_changes(settings: Settings) -> None:
@@ -124,7 +129,7 @@ def test_making_a_ledger_again_with_another_operators_key_is_refused(
     create_ledger(settings, ORIGIN)
     with open_ledger(settings) as ledger:
         ledger.vault.subjects_of(["783214"])
-    other = load_settings({"GRANTLEDGER_KEY": encode_base64(bytes(32))}, str(settings.database_file))
+    other = load_settings({"GRANTLEDGER_KEY": encode_base64(bytes(32))}, str(file_of(settings)))
     with pytest.raises(SettingsError, match="operator's key is not the one"):
         create_ledger(other)
 
@@ -133,7 +138,7 @@ def test_a_signed_log_whose_database_is_gone_is_not_begun_anew(settings: Setting
     create_ledger(settings, ORIGIN)
     with open_ledger(settings) as ledger:
         ledger.sealer.seal()
-    settings.database_file.unlink()
+    file_of(settings).unlink()
     with pytest.raises(ForkError, match="Put the database back"):
         create_ledger(settings)
 
@@ -151,7 +156,7 @@ def test_with_the_operators_key_in_the_environment_no_file_holds_it(
 def test_opening_makes_no_file_where_there_is_no_ledger(settings: Settings) -> None:
     with pytest.raises(SettingsError, match="grantledger init"):
         open_ledger(settings)
-    assert list(settings.database_file.parent.iterdir()) == []
+    assert list(file_of(settings).parent.iterdir()) == []
 
 
 def test_tables_without_entry_0_are_no_ledger(settings: Settings) -> None:

@@ -23,7 +23,7 @@ def test_every_connection_is_set_up_to_be_durable(tmp_path: Path, pragma: str, v
     engine.dispose()
 
 
-@pytest.mark.parametrize("url", ["ledger.db", "", "oracle://x/y", "postgresql://x/y", "nosuch://x"])
+@pytest.mark.parametrize("url", ["ledger.db", "", "oracle://x/y", "postgresql+asyncpg://x/y", "nosuch://x"])
 def test_a_url_that_cannot_be_used_is_a_settings_error(url: str) -> None:
     with pytest.raises(SettingsError):
         open_engine(url)

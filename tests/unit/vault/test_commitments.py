@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 
-import pytest
-
 from ledger.ports import Subject
 from ledger.vault.commitments import (
     SubjectCommitments,
@@ -15,7 +13,6 @@ from ledger.vault.commitments import (
     event_tag,
     is_committed,
     new_salt,
-    rounded_body_bytes,
     salt_of,
 )
 
@@ -80,10 +77,3 @@ def test_a_salt_without_a_subject_is_drawn() -> None:
             return b"\x07" * size_bytes
 
     assert new_salt(Counted()) == b"\x07" * 32
-
-
-@pytest.mark.parametrize(
-    ("size", "rounded"), [(0, 0), (1, 256), (255, 256), (256, 256), (257, 512), (700, 768)]
-)
-def test_body_bytes_are_rounded_up_to_256(size: int, rounded: int) -> None:
-    assert rounded_body_bytes(size) == rounded

@@ -276,3 +276,19 @@ def test_the_migrations_make_the_tables_that_are_defined(path: Path) -> None:
             (str(name), bool(key)) for _, name, _, _, _, key in rows(path, f"PRAGMA table_info({table.name})")
         }
         assert made == {(column.name, column.primary_key) for column in table.columns}
+
+
+def test_a_tag_leads_to_its_key_without_the_id(open_vault: OpenVault) -> None:
+    known = open_vault().subjects_of(["783214", "5550001"])
+    asked = [known["783214"].tag, "a_" + "0" * 32]
+    vault = open_vault(seed="another process")
+    assert vault.subjects_behind(asked) == {asked[0]: known["783214"]}
+    assert vault.subjects_behind(asked) == {asked[0]: known["783214"]}, "remembered, it is the same"
+
+
+def test_the_key_behind_an_erased_tag_is_gone_at_once(open_vault: OpenVault) -> None:
+    here, there = open_vault(), open_vault(seed="another process")
+    tag = here.subjects_of(["783214"])["783214"].tag
+    assert set(here.subjects_behind([tag])) == {tag}
+    there.erase([tag])
+    assert here.subjects_behind([tag]) == {}

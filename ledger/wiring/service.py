@@ -1,0 +1,335 @@
+"""The delivery service, put together: which adapters its parts get (delivery protocol, section 3.1).
+
+A :class:`Service` is one process's view of it. Its parts are built when they are first asked for, so that a command that
+registers a developer opens no connections, and a process that only serves HTTP delivers nothing. What runs by itself
+(dispatching, sealing, rescuing) is started by whoever serves.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from ledger.engines.codec import MsgspecCodec
+from ledger.errors import SettingsError
+from ledger.gateway.authorize import Authorizer
+from ledger.gateway.challenges import Challenges
+from ledger.gateway.dispatch import Dispatcher, DispatchLimits
+from ledger.gateway.endpoint_owners import EndpointOwners
+from ledger.gateway.grant_notices import GrantNotices
+from ledger.gateway.inflight import InFlight
+from ledger.gateway.intake import Intake
+from ledger.gateway.messages import Messages
+from ledger.gateway.parties import Parties
+from ledger.gateway.people import People
+from ledger.gateway.replay import Replays
+from ledger.gateway.reports import Reports
+from ledger.gateway.rescue import Rescuer
+from ledger.gateway.signing import Signing
+from ledger.gateway.subscriptions import SubscriptionLimits, Subscriptions
+from ledger.gateway.ticketing import Tickets
+from ledger.gateway.webhooks import WebhookLimits, Webhooks
+from ledger.ports import Clock, Randomness
+from ledger.ports.outbox import AttemptNote
+from ledger.service_settings import ServiceSettings
+from ledger.settings import Settings
+from ledger.store.credentials import SqlCredentials
+from ledger.store.outbox import SqlOutbox
+from ledger.store.registry import SqlRegistry
+from ledger.store.signing_keys import SqlSigningKeys
+from ledger.transport.egress import Egress
+from ledger.transport.overrides import HostOverrides
+from ledger.transport.tls import client_context
+from ledger.transport.webhooks import HttpsWebhooks
+from ledger.vault.commitments import SubjectCommitments
+from ledger.vault.sealing import VaultSealing
+from ledger.vault.subjects import SqlVault
+from ledger.wiring.ledger import Ledger, operator_key_of
+from ledger.wiring.surroundings import SYSTEM_CLOCK, SYSTEM_RANDOMNESS
+
+
+def _tell_nobody(note: AttemptNote) -> None:
+    """Nobody asked to be told of attempts."""
+
+
+class Service:
+    """One process of the service on ``ledger``. Use as a context manager, or close it; that closes the ledger, too.
+
+    ``is_alone`` says that no other process sends for this log. ``on_outcome`` is told what became of each attempt made
+    here; set it before the dispatcher is asked for.
+    """
+
+    def __init__(self, ledger: Ledger, settings: ServiceSettings, *, is_alone: bool = True) -> None:
+        self.ledger = ledger
+        self.settings = settings
+        self.clock: Clock = ledger.clock
+        self.randomness: Randomness = ledger.randomness
+        self.inflight = InFlight(self.clock, is_alone=is_alone)
+        self.on_outcome: Callable[[AttemptNote], None] = _tell_nobody
+        self.something_new = threading.Event()
+        """Set when there is something to deliver, so that the dispatcher does not wait for its next look."""
+        self.owner = f"{socket.gethostname()}.{os.getpid()}"
+        ledger.on_durable = self.inflight.restrict
+
+    def __enter__(self) -> Self:
+        """Return the service; the end of the block closes it."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to webhooks, then the ledger."""
+        if "transport" in self.__dict__:
+            self.transport.close()
+        self.ledger.close()
+
+    @property
+    def vault(self) -> SqlVault:
+        """Who is behind a tag."""
+        return self.ledger.vault
+
+    @cached_property
+    def commitments(self) -> SubjectCommitments:
+        """Commitments under the accounts' keys."""
+        return SubjectCommitments()
+
+    @cached_property
+    def registry(self) -> SqlRegistry:
+        """Apps, webhooks, subscriptions."""
+        return SqlRegistry(self.ledger.engine)
+
+    @cached_property
+    def outbox(self) -> SqlOutbox:
+        """Events that wait."""
+        return SqlOutbox(self.ledger.engine)
+
+    @cached_property
+    def credentials(self) -> SqlCredentials:
+        """Keys and tokens of callers."""
+        return SqlCredentials(self.ledger.engine)
+
+    @cached_property
+    def signing_keys(self) -> SqlSigningKeys:
+        """Keys of the Standard Webhooks signatures."""
+        return SqlSigningKeys(self.ledger.engine)
+
+    @cached_property
+    def sealing(self) -> VaultSealing:
+        """Encryption at rest."""
+        return VaultSealing(operator_key_of(self.ledger.settings), self.randomness)
+
+    @cached_property
+    def people(self) -> People:
+        """Subjects of the people that calls name."""
+        return People(self.vault, self.commitments)
+
+    @cached_property
+    def transport(self) -> HttpsWebhooks:
+        """The way out; raises SettingsError when the development settings are unusable."""
+        overrides, ca_file = self.settings.host_overrides, self.settings.trusted_ca_file
+        return HttpsWebhooks(
+            Egress(overrides=None if overrides is None else _load_overrides(overrides)),
+            client_context(None if ca_file is None else _read_ca(ca_file)),
+            self.clock,
+            connections_per_endpoint=self.settings.dispatch_per_webhook,
+        )
+
+    @cached_property
+    def parties(self) -> Parties:
+        """Developers, apps and accounts."""
+        return Parties(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            people=self.people,
+            sealing=self.sealing,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def challenges(self) -> Challenges:
+        """Challenges of webhooks."""
+        return Challenges(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            parties=self.parties,
+            transport=self.transport,
+            clock=self.clock,
+            randomness=self.randomness,
+        )
+
+    @cached_property
+    def webhooks(self) -> Webhooks:
+        """Registration and deletion of webhooks."""
+        return Webhooks(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            challenges=self.challenges,
+            inflight=self.inflight,
+            clock=self.clock,
+            randomness=self.randomness,
+            limits=WebhookLimits(self.settings.premium_webhooks_max, self.settings.webhooks_max),
+        )
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        """Subscriptions, which are grants."""
+        return Subscriptions(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            commitments=self.commitments,
+            inflight=self.inflight,
+            credentials=self.credentials,
+            clock=self.clock,
+            limits=SubscriptionLimits(self.settings.subscriptions_max),
+        )
+
+    @cached_property
+    def notices(self) -> GrantNotices:
+        """What accounts are told of changes that records make."""
+        return GrantNotices(registry=self.registry, clock=self.clock)
+
+    @cached_property
+    def tickets(self) -> Tickets:
+        """Tickets, signed by the log's key."""
+        return Tickets(self.ledger.origin, self.ledger.signer, [self.ledger.verifier])
+
+    @cached_property
+    def intake(self) -> Intake:
+        """Events from the platform."""
+        return Intake(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            outbox=self.outbox,
+            people=self.people,
+            vault=self.vault,
+            commitments=self.commitments,
+            sealing=self.sealing,
+            subscriptions=self.subscriptions,
+            clock=self.clock,
+            wake=self.something_new,
+        )
+
+    @cached_property
+    def authorizer(self) -> Authorizer:
+        """Decisions for systems that deliver by themselves."""
+        return Authorizer(
+            sequencer=self.ledger.sequencer,
+            people=self.people,
+            commitments=self.commitments,
+            owners=EndpointOwners(self.ledger.store, MsgspecCodec()),
+            tickets=self.tickets,
+            codec=MsgspecCodec(),
+            clock=self.clock,
+        )
+
+    @cached_property
+    def reports(self) -> Reports:
+        """Records of what happened elsewhere."""
+        return Reports(
+            sequencer=self.ledger.sequencer,
+            store=self.ledger.store,
+            people=self.people,
+            commitments=self.commitments,
+            tickets=self.tickets,
+            notices=self.notices,
+        )
+
+    @cached_property
+    def dispatcher(self) -> Dispatcher:
+        """What delivers."""
+        return Dispatcher(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            outbox=self.outbox,
+            transport=self.transport,
+            messenger=self.transport,
+            inflight=self.inflight,
+            vault=self.vault,
+            commitments=self.commitments,
+            sealing=self.sealing,
+            signing_keys=self.signing_keys,
+            signer=self.ledger.signer,
+            origin=self.ledger.origin,
+            clock=self.clock,
+            randomness=self.randomness,
+            owner=self.owner,
+            limits=DispatchLimits(
+                threads=self.settings.dispatch_threads, per_webhook=self.settings.dispatch_per_webhook
+            ),
+            on_outcome=self.tell_outcome,
+            wake=self.something_new,
+        )
+
+    @property
+    def signing(self) -> Signing:
+        """Headers that only this service can make."""
+        return self.dispatcher.signing
+
+    @cached_property
+    def rescuer(self) -> Rescuer:
+        """What settles attempts whose process died."""
+        return Rescuer(
+            sequencer=self.ledger.sequencer,
+            store=self.ledger.store,
+            outbox=self.outbox,
+            registry=self.registry,
+            clock=self.clock,
+            is_in_hand=self.dispatcher.is_in_hand,
+            on_outcome=self.tell_outcome,
+        )
+
+    @cached_property
+    def replays(self) -> Replays:
+        """Replay jobs and resending."""
+        return Replays(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            outbox=self.outbox,
+            challenges=self.challenges,
+            messages=Messages(transport=self.transport, signing=self.dispatcher.signing, clock=self.clock),
+            clock=self.clock,
+            randomness=self.randomness,
+            on_parcels=self.something_new.set,
+        )
+
+    def tell_outcome(self, note: AttemptNote) -> None:
+        """Tell whoever asked what became of an attempt."""
+        self.on_outcome(note)
+
+
+def open_service(
+    settings: Settings,
+    service_settings: ServiceSettings,
+    *,
+    is_alone: bool = True,
+    clock: Clock = SYSTEM_CLOCK,
+    randomness: Randomness = SYSTEM_RANDOMNESS,
+) -> Service:
+    """The service on the ledger at ``settings``; raises as :func:`ledger.wiring.open_ledger`."""
+    from ledger.wiring.ledger import open_ledger
+
+    return Service(
+        open_ledger(settings, clock=clock, randomness=randomness), service_settings, is_alone=is_alone
+    )
+
+
+def _load_overrides(text: str) -> HostOverrides:
+    return HostOverrides.parse(text) if "=" in text else HostOverrides.load(Path(text).expanduser())
+
+
+def _read_ca(path: Path) -> str:
+    try:
+        return path.read_text("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"GRANTLEDGER_TRUSTED_CA: {path} cannot be read: {error}") from error
