@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+BODY_CHARACTERS_MAX = 1 << 20
 BODY_BYTES_MAX = 1 << 30
 """No event is anywhere near: a length beyond it is a mistake."""
 
@@ -49,7 +50,11 @@ class AttemptAsked(msgspec.Struct, forbid_unknown_fields=True, frozen=True, gc=F
     worker: Annotated[Id, Meta(description="which of the caller's machines sends it")] | UnsetType = UNSET
     body: (
         Annotated[
-            str, Meta(description="the body as text; a commitment to its UTF-8 bytes is kept, never the body")
+            str,
+            Meta(
+                max_length=BODY_CHARACTERS_MAX,
+                description="the body as text; a commitment to its UTF-8 bytes is kept, never the body",
+            ),
         ]
         | UnsetType
     ) = UNSET

@@ -32,6 +32,7 @@ from ledger.gateway.asked import (
     Repeated,
 )
 from ledger.gateway.attempt_entries import attempt_uid
+from ledger.gateway.collecting import collect_seldom
 from ledger.gateway.endpoint_owners import EndpointOwners
 from ledger.gateway.meeting import meet_all
 from ledger.gateway.people import People
@@ -81,6 +82,7 @@ class Authorizer:
         self._codec = codec
         self._clock = clock
         self._preparing = threading.Lock()
+        collect_seldom()
 
     def authorize(self, asked: Sequence[tuple[str, AttemptAsked]]) -> list[Answer]:
         """Decide on each of ``asked`` (who asks as ``role:id``, and what), in order; durable when this returns.

@@ -65,6 +65,7 @@ OWED_MAX = 10_000
 """Settlements that are kept for later at most; the oldest are given up, and left to the rescuer."""
 
 ERASED = "the account was erased"
+ALTERED = "the body as it is kept does not open: it was altered"
 
 log = structlog.get_logger()
 
@@ -159,13 +160,17 @@ class Delivering:
                 made = self._prepare(one, subjects.get(one.parcel.account))
                 if isinstance(made, Prepared):
                     prepared[place] = made
-                else:
+                elif made is not None:
                     ended[place] = ("dead", self._note_end(one, made))
-        if prepared:
-            decisions = self._ask([ready.draft for ready in prepared.values()])
+        decisions = self._ask([ready.draft for ready in prepared.values()]) if prepared else []
+        try:
             for (place, ready), decision in zip(prepared.items(), decisions, strict=True):
                 self._take(place, ready, decision, results, ended)
-        self._end(leased, ended, results)
+            self._end(leased, ended, results)
+        except BaseException:
+            # Nobody will send these now: whoever finds the attempts open settles them.
+            self._let_go(one for one in results if isinstance(one, Begun))
+            raise
         return results
 
     def send(self, begun: Begun) -> Sent:
@@ -222,16 +227,24 @@ class Delivering:
                 break
         return len(self._owed)
 
-    def _prepare(self, leased: Leased, account: Subject | None) -> Prepared | str:
-        """The parcel made ready, or in words why it can never be sent."""
+    def _prepare(self, leased: Leased, account: Subject | None) -> Prepared | str | None:
+        """The parcel made ready; in words why it can never be sent; None where that is not known now."""
         parcel, held = leased.parcel, leased.held
         if account is None:
             return ERASED
         try:
             sender = self._signing.sender_of(parcel.webhook)
-            body = self._sealing.open_for(account, body_context(held.event), held.body_sealed)
         except WebhookUnknownError as error:
             return error.reason
+        except LedgerError as error:
+            # The others of this batch have other keys. This one is claimed again when its lease has run out.
+            log.error("delivering.no_key", webhook=parcel.webhook, error=str(error))
+            return None
+        try:
+            body = self._sealing.open_for(account, body_context(held.event), held.body_sealed)
+        except LedgerError as error:
+            log.error("delivering.body_altered", delivery=parcel.delivery, error=str(error))
+            return ALTERED
         uid = attempt_uid(parcel.delivery, parcel.attempt)
         payload = self._commitments.commit(account, uid, "payload", body)
         return Prepared(leased, body, sender, draft_attempt(leased, payload, self._owner))
@@ -282,6 +295,9 @@ class Delivering:
         now = self._outbox.load_parcel(parcel.delivery)
         if now is None or now[1] != "waiting" or now[0].attempt != parcel.attempt:
             # The parcel has gone on with the settlement: whoever had the lease before was slow and not dead.
+            return None
+        if any(owed.note.delivery == parcel.delivery for owed in list(self._owed)):
+            # What is known of it here is better than a guess, and is appended before the next batch begins.
             return None
         # Where the permit was meant for this process, its answer got lost and nobody holds it. Whoever else got it may
         # still be sending.

@@ -194,7 +194,11 @@ class Dispatcher:
         with settlers, senders:
             while not stop.is_set():
                 self._wake.clear()
-                waits_s = self._run_once(senders)
+                try:
+                    waits_s = self._run_once(senders)
+                except Exception as error:  # noqa: BLE001 - one odd parcel must not end all deliveries
+                    log.error("dispatch.failed", error=repr(error))
+                    waits_s = self._limits.trouble_s
                 if waits_s:
                     self._wake.wait(waits_s)
                 # One look at the outbox for whatever has come in or become free meanwhile, and not one for each.

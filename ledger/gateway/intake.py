@@ -6,7 +6,9 @@ name them (ledger format, section 1.2), the body sealed under the account's own 
 they were handed in; an event handed in as an object is written as compact JSON with sorted keys.
 
 An event becomes a parcel for each live subscription of its account. Whether the grant covers it is not looked at here:
-that is the gate's to answer, and each "no" is an entry. An event that nobody is subscribed to is not kept at all.
+that is the gate's to answer, and each "no" is an entry. For a day after an account has taken an app's access away its
+events are still asked about, so that the log shows the gate refusing them: somebody who revoked sees that it holds. An
+event that nobody is or was subscribed to then is not kept at all.
 
 ``user_event.revoke`` revokes first and is kept then, for the webhooks of that app where the account ever was subscribed:
 the grant is over, so the gate refuses it, and the refusal is the entry that shows it was not sent. A deletion is as
@@ -16,7 +18,7 @@ private as the post was, as far as the post is still kept.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -41,6 +43,9 @@ from ledger.sequencer.draft import expect
 from ledger.sequencer.sequencer import Sequencer
 
 BATCH_EVENTS_MAX = 1_000
+
+REFUSALS_SHOWN_MS = 86_400_000
+"""How long after its end a subscription's events are still asked about."""
 
 _UNKNOWN = NotAccepted("unknown_account", "nobody of this platform has this account")
 _ERASED = NotAccepted("erased", "a person in it was erased")
@@ -108,17 +113,19 @@ class Intake:
     def _find_targets(self, batch: _Batch) -> None:
         """Who each event goes to; events that revoke do so here, after everybody's subscriptions were looked up."""
         tags = {subject.tag for subject in batch.accounts.values()}
-        live = self._registry.fetch_subscriptions(tags) if tags else {}
-        apps = (
-            self._registry.fetch_apps({one.app for subscribed in live.values() for one in subscribed})
-            if live
-            else {}
-        )
+        if not tags:
+            return
+        live = self._registry.fetch_subscriptions(tags)
+        since_ms = self._clock.now_ms() - REFUSALS_SHOWN_MS
+        ended = self._registry.fetch_ended_subscriptions(tags, since_ms)
+        named = {one.app for known in (live, ended) for subscribed in known.values() for one in subscribed}
+        apps = self._registry.fetch_apps(named) if named else {}
         for place, event in list(batch.events.items()):
             account = batch.accounts[place]
             subscribed = live.get(account.tag, ())
             if event.revoked_app is None:
-                targets = [_target(one, apps[one.app]) for one in subscribed if one.app in apps]
+                asked = [*subscribed, *_gone(ended.get(account.tag, ()), subscribed)]
+                targets = [_target(one, apps[one.app]) for one in asked if one.app in apps]
             else:
                 targets = self._revoke(event.revoked_app, account, subscribed)
             batch.targets[place] = targets
@@ -273,10 +280,27 @@ class _Batch:
         return answers
 
 
+def _gone(ended: Sequence[Subscription], live: Sequence[Subscription]) -> Iterator[Subscription]:
+    """The last of ``ended`` at each webhook of apps that the account subscribes with no more.
+
+    An app that still has another subscription in that environment would be backed by its grant; what went to the webhook
+    that was unsubscribed is not asked about.
+    """
+    seen = {(one.app, one.environment) for one in live}
+    for one in ended:
+        if (one.app, one.environment) not in seen:
+            seen.add((one.app, one.environment))
+            yield one
+
+
 def _target(subscription: Subscription, app: App) -> _Target:
-    """Where events go under ``subscription``, and whose that is by now."""
+    """Where events go, or went, under ``subscription``, and whose that is by now."""
     return _Target(
-        subscription.subscription, subscription.webhook, app.app, app.developer, subscription.environment
+        None if subscription.ended_at_ms is not None else subscription.subscription,
+        subscription.webhook,
+        app.app,
+        app.developer,
+        subscription.environment,
     )
 
 

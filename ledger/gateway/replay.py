@@ -38,7 +38,7 @@ from ledger.gateway.refusal import GatewayRefusal
 from ledger.ports import Clock, Randomness
 from ledger.ports.outbox import Outbox, Parcel, Replay
 from ledger.ports.registry import App, Challenge, ChallengeTrigger, Registry, Webhook
-from ledger.sequencer.draft import expect
+from ledger.sequencer.draft import Rejection
 from ledger.sequencer.sequencer import Sequencer
 
 BACK_MS = 5 * 24 * 60 * 60 * 1_000
@@ -209,7 +209,10 @@ class Replays:
             )
 
     def _record(self, job: Replay) -> None:
-        """Have ``replay.requested`` in the log: the same entry however often this is called."""
+        """Have ``replay.requested`` in the log: the same entry however often this is called.
+
+        Raises RejectedError where the ledger refuses the order; the job has failed then.
+        """
         if job.job in self._recorded:
             return
         app = self._registry.load_app(job.app)
@@ -220,7 +223,10 @@ class Replays:
             "from_at": job.from_ms,
             "to_at": job.to_ms,
         }
-        expect(self._sequencer.append(live_draft("replay.requested", actor, stated)))
+        outcome = self._sequencer.append(live_draft("replay.requested", actor, stated))
+        if isinstance(outcome, Rejection):
+            self._end(job, is_complete=False)
+            raise outcome.error()
         self._recorded.add(job.job)
 
     def _advance(self, job: Replay) -> bool:

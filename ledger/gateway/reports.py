@@ -23,6 +23,7 @@ from msgspec import Meta
 
 from ledger.core.uids import DIGEST_DIGITS
 from ledger.errors import ForkError, RejectedError
+from ledger.gateway.collecting import collect_seldom
 from ledger.gateway.grant_notices import GrantNotices
 from ledger.gateway.meeting import meet_all
 from ledger.gateway.people import People
@@ -103,6 +104,7 @@ class Reports:
         self._notices = notices
         self._reader = RecordReader(at_required=False)
         self._preparing = threading.Lock()
+        collect_seldom()
 
     def append(self, records: Sequence[bytes], actor: str, request: str | None = None) -> list[Result]:
         """Append ``records``, each one JSON object, that ``actor`` (``role:id``) hands in; a result for each, in order.

@@ -30,7 +30,8 @@ from ledger.sequencer.sequencer import Sequencer
 LOOK_BACK_MS = 15 * 60 * 1_000
 """How far behind the end of the log to look: what was left before that, the processes of that time have settled."""
 
-LOOK_BACK_ENTRIES_MAX = 1_000_000
+LOOK_BACK_ENTRIES_MAX = 200_000
+"""At a thousand entries a second more than two leases: what is older is found by its parcel's lease."""
 PAGE_ENTRIES = 4_096
 
 log = structlog.get_logger()

@@ -342,24 +342,48 @@ def test_deleting_leaves_the_other_webhooks_alone(world: GatewayWorld) -> None:
     assert world.registry.load_subscriptions(second.webhook) == [kept]
 
 
-def test_deleting_waits_until_no_attempt_at_it_can_start(world: GatewayWorld) -> None:
-    webhook = world.register()
-    permit = Permit(
-        1,
-        bytes(32),
-        "d-1",
-        1,
-        webhook.webhook,
-        URL,
-        world.clock.ms + 1_000,
-        "a_" + "0" * 32,
-        "dev-x",
-        "x",
-        "g-x",
+def permit(world: GatewayWorld, webhook: Webhook, seq: int) -> Permit:
+    """A permit of somebody for ``webhook``, decided as entry ``seq``."""
+    until_ms = world.clock.ms + 1_000
+    return Permit(
+        seq, bytes(32), "d-1", 1, webhook.webhook, URL, until_ms, "a_" + "0" * 32, "dev-x", "x", "g-x"
     )
-    with world.inflight.enter(permit) as flight:
+
+
+def test_deleting_calls_off_what_was_permitted_before(world: GatewayWorld) -> None:
+    webhook = world.register()
+    with world.inflight.enter(permit(world, webhook, 1)) as flight:
         world.webhooks.delete(world.app, webhook.webhook)
         assert not flight.may_start()
+
+
+def test_deleting_waits_for_what_it_cannot_call_off(world: GatewayWorld) -> None:
+    webhook = world.register()
+    flight = world.inflight.enter(permit(world, webhook, 1_000_000))
+    started: list[bool] = []
+    threading.Timer(0.2, lambda: started.append(flight.may_start())).start()
+    world.webhooks.delete(world.app, webhook.webhook)
+    assert started == [True]
+    flight.leave()
+
+
+def test_whoever_subscribes_while_a_webhook_is_deleted_is_ended_with_the_others(
+    world: GatewayWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    webhook = world.register()
+    world.subscribe(webhook)
+    load = world.registry.load_subscriptions
+
+    def subscribe_behind_it(*asked: Any) -> Any:
+        monkeypatch.setattr(world.registry, "load_subscriptions", load)
+        page = load(*asked)
+        world.subscribe(webhook, BOB)
+        return page
+
+    monkeypatch.setattr(world.registry, "load_subscriptions", subscribe_behind_it)
+    world.webhooks.delete(world.app, webhook.webhook)
+    assert len(world.entries("grant.revoked")) == 2
+    assert world.registry.load_subscriptions(webhook.webhook) == []
 
 
 def test_more_subscriptions_than_go_in_one_transaction_end_too(
