@@ -13,7 +13,25 @@ from typing import Annotated, NoReturn
 import typer
 
 from ledger import __version__
-from ledger.cli import exposure, imports, init, log, reenact, seal, show, status, verify
+from ledger.cli import (
+    account,
+    apikey,
+    app_noun,
+    check_ticket,
+    developer,
+    exposure,
+    imports,
+    init,
+    log,
+    receiver,
+    reenact,
+    seal,
+    serve,
+    show,
+    sign_request,
+    status,
+    verify,
+)
 from ledger.cli.exits import INTERRUPTED, OK, UNUSABLE, status_of
 from ledger.cli.output import Output
 from ledger.cli.session import AsJson, Db, Quiet, Session
@@ -65,6 +83,12 @@ def begin_session(
       grantledger log publish ./public
 
     \b
+    A first app, and a service to use it with:
+      grantledger developer create "Acme Ltd" --id dev-acme
+      grantledger app create --developer dev-acme --name DeskLine --json > app.json
+      grantledger serve
+
+    \b
     Exit status of every command:
       0  done
       1  verify: data reached somebody who had no right to it
@@ -86,6 +110,14 @@ app.command("exposure")(exposure.exposure)
 app.command("status")(status.status)
 app.command("show")(show.show)
 app.add_typer(log.app, name="log")
+app.command("serve")(serve.serve)
+app.add_typer(developer.app, name="developer")
+app.add_typer(app_noun.app, name="app")
+app.add_typer(account.app, name="account")
+app.add_typer(apikey.app, name="apikey")
+app.command("check-ticket")(check_ticket.check)
+app.command("sign-request")(sign_request.sign_request)
+app.add_typer(receiver.app, name="receiver")
 app.command("reenact")(reenact.reenact)
 
 

@@ -124,9 +124,24 @@ def escape_controls(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
-def configure_log() -> None:
-    """Send the program's own log to standard error as lines of key=value; standard output is for results."""
+def configure_log(*, as_json: bool = False) -> None:
+    """Send the program's own log to standard error; standard output is for results.
+
+    Lines of key=value for somebody who waits for a command; with ``as_json`` an object a line with its time, for what
+    runs for weeks.
+    """
     import structlog
+
+    if as_json:
+        structlog.configure(
+            processors=[
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),
+                structlog.processors.JSONRenderer(),
+            ],
+            logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        )
+        return
 
     def say(_logger: Any, _method: str, event: Mapping[str, Any]) -> str:
         return escape_controls(" ".join(f"{name}={value}" for name, value in event.items()))

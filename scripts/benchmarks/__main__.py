@@ -24,7 +24,7 @@ Row = dict[str, Any]
 def bench_append(options: argparse.Namespace, scratch: Path) -> Row:
     """Append with judging, encoding and hashing, in durable batches of 1,000; drafts are made and checked beforehand."""
     workload = Workload(options.entries)
-    with bench_log(scratch, workload.clock) as log:
+    with bench_log(scratch, workload.clock, options.database) as log:
         append_cast(log, workload)
         prepared = prepare(workload.batches(options.entries, BATCH))
         gc.collect()
@@ -32,14 +32,14 @@ def bench_append(options: argparse.Namespace, scratch: Path) -> Row:
         with measured() as result:
             done = append_all(log, prepared)
         gc.unfreeze()
-    return row("append, batches of 1,000", done, result)
+    return row(f"append, batches of 1,000, {options.database}", done, result)
 
 
 def bench_callers(options: argparse.Namespace, scratch: Path) -> Row:
     """Single durable appends from 64 threads at once."""
     each = max(1, options.entries // options.callers)
     workload = Workload(each * options.callers)
-    with bench_log(scratch, workload.clock) as log:
+    with bench_log(scratch, workload.clock, options.database) as log:
         append_cast(log, workload)
         drafts = [draft for batch in workload.batches(each * options.callers, BATCH) for draft in batch]
         waits: list[float] = []
@@ -58,7 +58,7 @@ def bench_callers(options: argparse.Namespace, scratch: Path) -> Row:
                 thread.join()
     waits.sort()
     result.facts["p99_ms"] = round(1000 * waits[len(waits) * 99 // 100], 1)
-    return row(f"single durable appends, {options.callers} callers", len(waits), result)
+    return row(f"single durable appends, {options.callers} callers, {options.database}", len(waits), result)
 
 
 def bench_import(options: argparse.Namespace, scratch: Path) -> Row:
@@ -142,6 +142,22 @@ def bench_verify(options: argparse.Namespace, scratch: Path) -> Row:
     return row(what, report.tree_size, result)
 
 
+def bench_authorizations(options: argparse.Namespace, scratch: Path) -> Row:
+    """Single authorizations over HTTP from 64 connections: a served process, a real socket, the client beside it."""
+    from benchmarks.authorizations import measure
+
+    done, result = measure(scratch, options.entries, options.callers)
+    return row(f"single authorizations over HTTP, {options.callers} clients", done, result)
+
+
+def bench_records(options: argparse.Namespace, scratch: Path) -> Row:
+    """Records over HTTP in batches of 1,000 from 4 connections, durable when answered."""
+    from benchmarks.records import CLIENTS, measure
+
+    done, result = measure(scratch, options.entries, CLIENTS)
+    return row(f"records over HTTP, batches of 1,000, {CLIENTS} clients", done, result)
+
+
 def _say_now_and_then(done: int) -> None:
     if done // BATCH % 500 == 0:
         say(f"  {done:,}")
@@ -166,6 +182,8 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "import": (bench_import, 1_000_000),
     "seal": (bench_seal, 300_000),
     "verify": (bench_verify, 1_000_000),
+    "authorizations": (bench_authorizations, 64_000),
+    "records": (bench_records, 200_000),
 }
 
 
@@ -174,7 +192,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("what", choices=[*BENCHES, "all"])
     parser.add_argument("--entries", type=parse_decimal, help="entries or records; each has its own default")
-    parser.add_argument("--callers", type=parse_decimal, default=64, help="threads of `callers`")
+    parser.add_argument("--callers", type=parse_decimal, default=64, help="of `callers` and `authorizations`")
+    parser.add_argument(
+        "--database",
+        choices=["sqlite", "postgresql"],
+        default="sqlite",
+        help="where `append` and `callers` append",
+    )
     parser.add_argument("--seals", type=parse_decimal, default=10, help="seals in the log of `verify`")
     parser.add_argument("--index", action="store_true", help="`verify` also replays the index")
     parser.add_argument(

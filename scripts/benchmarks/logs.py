@@ -33,7 +33,7 @@ AHEAD = 3
 
 @dataclass(slots=True)
 class BenchLog:
-    """One ledger on SQLite with its sequencer and sealer."""
+    """One ledger with its sequencer and sealer."""
 
     directory: Path
     store: SqlEntryStore
@@ -43,10 +43,29 @@ class BenchLog:
 
 
 @contextmanager
-def bench_log(directory: Path, clock: Clock) -> Iterator[BenchLog]:
-    """A new ledger in ``directory``, closed at the end."""
-    url = f"sqlite:///{directory}/ledger.db"
-    upgrade(url)
+def bench_log(directory: Path, clock: Clock, database: str = "sqlite") -> Iterator[BenchLog]:
+    """A new ledger, closed at the end: on SQLite in ``directory``, or on a PostgreSQL server that is started for it."""
+    with new_database(directory, database) as url:
+        upgrade(url)
+        with _open_log(directory, clock, url) as log:
+            yield log
+
+
+@contextmanager
+def new_database(directory: Path, database: str) -> Iterator[str]:
+    """The URL of an empty database."""
+    if database == "sqlite":
+        yield f"sqlite:///{directory}/ledger.db"
+        return
+    from tests.support.postgresql import start_server
+
+    server = start_server()
+    with server.database(with_tables=False) as name:
+        yield server.url(name)
+
+
+@contextmanager
+def _open_log(directory: Path, clock: Clock, url: str) -> Iterator[BenchLog]:
     store = SqlEntryStore(open_engine(url))
     signer = from_seed(ORIGIN, bytes(range(32)))
     sequencer = Sequencer(store, MsgspecCodec(), clock)

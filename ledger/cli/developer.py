@@ -1,0 +1,106 @@
+"""``grantledger developer``: who receives data (delivery protocol, section 3.1)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ledger.cli.output import Field
+from ledger.cli.service_session import open_service
+from ledger.cli.session import AsJson, Db, Quiet, begin
+
+app = typer.Typer(rich_markup_mode=None)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="As accounts are to see it, on consent pages.")]
+Developer = Annotated[
+    str | None, typer.Option("--id", metavar="ID", help="The developer's id. [default: a random one]")
+]
+
+_REGISTERED = b'"kind":"developer.registered"'
+
+
+@app.callback()
+def about() -> None:
+    """Register developers, who own apps.
+
+    \b
+    Examples:
+      grantledger developer create "Acme Ltd"
+      grantledger developer list
+
+    \b
+    Exit status: that of the command below it.
+    """
+
+
+@app.command()
+def create(
+    ctx: typer.Context,
+    name: Name,
+    developer: Developer = None,
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Register a developer, in the log and in the service.
+
+    With the same id and name again nothing changes. The service may run meanwhile.
+
+    \b
+    Examples:
+      grantledger developer create "Acme Ltd"
+      grantledger developer create "Acme Ltd" --id dev-acme --json
+
+    \b
+    Exit status:
+      0  the developer is there
+      2  the database contradicts itself; nothing is appended to it
+      3  the id is another developer's, a name that cannot be shown, or no ledger
+    """
+    session = begin(ctx, db, as_json, quiet)
+    with open_service(session) as service:
+        made = service.parties.create_developer(name, developer)
+    session.output.result(
+        {"developer": made.developer, "name": made.name},
+        [("developer", made.developer), ("name", made.name)],
+    )
+
+
+@app.command("list")
+def list_developers(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """List developers with their apps, in the order of the log.
+
+    Developers that came with records have no name.
+
+    \b
+    Examples:
+      grantledger developer list
+      grantledger developer list --json
+
+    \b
+    Exit status:
+      0  listed
+      3  there is no ledger
+    """
+    from ledger.engines.codec import MsgspecCodec
+
+    session = begin(ctx, db, as_json, quiet)
+    codec = MsgspecCodec()
+    rows = []
+    with open_service(session) as service:
+        apps: dict[str, list[str]] = {}
+        for one in service.registry.load_apps():
+            apps.setdefault(one.developer, []).append(one.app)
+        for entry in service.ledger.store.fetch_state():
+            if _REGISTERED in entry.data:
+                developer = codec.decode(entry.data).developer  # type: ignore[attr-defined]
+                known = service.registry.load_developer(developer)
+                rows.append((developer, "" if known is None else known.name, apps.get(developer, [])))
+    fields: list[Field] = [
+        (name, f"{shown or '-'}  {', '.join(its) or 'no apps'}") for name, shown, its in rows
+    ]
+    session.output.result(
+        {"developers": [{"developer": name, "name": shown, "apps": its} for name, shown, its in rows]},
+        fields or [("developers", "none")],
+    )
