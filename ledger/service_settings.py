@@ -7,7 +7,7 @@
 ``GRANTLEDGER_HOST_OVERRIDES``         development only: hosts that are on this machine, as
                                        ``a.example=127.0.0.1:8443,b.example=127.0.0.1:8444``, or a file of such lines
 ``GRANTLEDGER_TRUSTED_CA``             development only: a file of certificates to trust instead of the system's
-``GRANTLEDGER_DISPATCH_THREADS``       deliveries at the same time in all; else 32
+``GRANTLEDGER_DISPATCH_THREADS``       deliveries at the same time in all; else 96
 ``GRANTLEDGER_DISPATCH_PER_WEBHOOK``   deliveries at the same time to one webhook; else 8
 ``GRANTLEDGER_SEAL_SECONDS``           seconds between two seals; else 5
 ``GRANTLEDGER_AUDIT_SECONDS``          seconds between two verifications of the whole log; 0: none; else 300
@@ -51,7 +51,7 @@ class ServiceSettings:
     external_urls: tuple[str, ...]
     host_overrides: str | None = None
     trusted_ca_file: Path | None = None
-    dispatch_threads: int = 32
+    dispatch_threads: int = 96
     dispatch_per_webhook: int = 8
     seal_seconds: float = 5.0
     audit_seconds: float = 300.0
@@ -75,7 +75,7 @@ def load_service_settings(environ: Mapping[str, str], listen: str | None = None)
         external_urls=_external_urls(environ, host, port),
         host_overrides=environ.get(f"{_PREFIX}HOST_OVERRIDES") or None,
         trusted_ca_file=Path(ca_file).expanduser() if ca_file else None,
-        dispatch_threads=_integer(environ, "DISPATCH_THREADS", 32, 1, 256),
+        dispatch_threads=_integer(environ, "DISPATCH_THREADS", 96, 1, 256),
         dispatch_per_webhook=_integer(environ, "DISPATCH_PER_WEBHOOK", 8, 1, 64),
         seal_seconds=_seconds(environ, "SEAL_SECONDS", 5.0, least=0.2),
         audit_seconds=_seconds(environ, "AUDIT_SECONDS", 300.0, least=0.0),

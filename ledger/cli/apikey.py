@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ledger.gateway.tokens import NewKey
     from ledger.wiring.service import Service
 
+AsHeader = Annotated[bool, typer.Option("--header", help="Print the header alone, for curl's -H @FILE.")]
+
 app = typer.Typer(rich_markup_mode=None)
 
 RoleName = Annotated[
@@ -55,6 +57,7 @@ def create(
     role: RoleName,
     subject: Subject = None,
     name: Name = "",
+    as_header: AsHeader = False,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -70,6 +73,7 @@ def create(
       grantledger apikey create platform --name "event bus"
       grantledger apikey create developer --for dev-acme
       grantledger apikey create person --for 783214 --json
+      grantledger apikey create platform --header > platform.header    # curl -H @platform.header
 
     \b
     Exit status:
@@ -80,7 +84,10 @@ def create(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         made = issue(service, role, subject, name)
-    show_key(session.output, made)
+    if as_header:
+        session.output.text(f"Authorization: Bearer {made.text}")
+    else:
+        show_key(session.output, made)
 
 
 @app.command("list")

@@ -251,6 +251,9 @@ class Player:
                 deed.do(self.process)
             except StoreError as error:
                 self.say(f"{deed.what}: {error}")
+                # A few times a second the service takes in what it does not know of, its own lost answers included.
+                with suppress(StoreError):
+                    self.process.sequencer.catch_up()
                 continue
             except Died:
                 self._undone = deed
