@@ -6,7 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 
-from api.gathering import BATCHES_AT_ONCE, Gatherer
+from api.gathering import Gatherer
 from api.problems import ProblemError
 
 
@@ -80,7 +80,7 @@ def test_work_that_fails_fails_every_item_of_its_batch_and_no_later_one() -> Non
     assert later == 4
 
 
-def test_what_arrives_while_all_hands_are_busy_goes_into_one_further_batch() -> None:
+def test_what_arrives_while_a_batch_is_worked_on_goes_into_the_next_one() -> None:
     work = Doubler()
     work.may_go.clear()
 
@@ -94,8 +94,8 @@ def test_what_arrives_while_all_hands_are_busy_goes_into_one_further_batch() -> 
         return await asyncio.gather(*waiting)
 
     assert asyncio.run(run()) == [2 * number for number in range(8)]
-    assert work.batches == [[0], [1], [2, 3, 4, 5, 6, 7]]
-    assert work.at_once_max == BATCHES_AT_ONCE
+    assert work.batches == [[0], [1, 2, 3, 4, 5, 6, 7]]
+    assert work.at_once_max == 1
 
 
 def test_whoever_has_gone_is_left_out() -> None:
@@ -104,20 +104,33 @@ def test_whoever_has_gone_is_left_out() -> None:
 
     async def run() -> int:
         gatherer = Gatherer(work, 1_000)
-        busy = [asyncio.ensure_future(gatherer.hand_in(number)) for number in range(1)]
-        await asyncio.sleep(0.01)
-        busy.append(asyncio.ensure_future(gatherer.hand_in(1)))
+        busy = asyncio.ensure_future(gatherer.hand_in(1))
         await asyncio.sleep(0.01)
         gone = asyncio.ensure_future(gatherer.hand_in(2))
         stays = asyncio.ensure_future(gatherer.hand_in(3))
         await asyncio.sleep(0.01)
         gone.cancel()
-        busy[0].cancel()
+        busy.cancel()
         work.may_go.set()
         return await stays
 
     assert asyncio.run(run()) == 6
-    assert work.batches == [[0], [1], [3]]
+    assert work.batches == [[1], [3]]
+
+
+def test_after_everybody_has_gone_it_works_on() -> None:
+    work = Doubler()
+
+    async def run() -> int:
+        gatherer = Gatherer(work, 1_000)
+        gone = asyncio.ensure_future(gatherer.hand_in(1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0.01)
+        return await gatherer.hand_in(2)
+
+    assert asyncio.run(run()) == 4
+    assert [2] in work.batches
 
 
 def test_beyond_its_bound_a_call_is_told_to_come_back() -> None:

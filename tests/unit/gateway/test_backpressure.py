@@ -11,8 +11,8 @@ SLOTS = 32
 MOST = 8
 
 
-def after(*timeouts: bool, start: Pace = Pace(MOST), took_ms: int = 20) -> Pace:
-    pace = start
+def after(*timeouts: bool, start: Pace | None = None, took_ms: int = 20) -> Pace:
+    pace = Pace(MOST) if start is None else start
     for is_timeout in timeouts:
         pace = next_pace(pace, is_timeout=is_timeout, took_ms=took_ms, bound_max=MOST)
     return pace
