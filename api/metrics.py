@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -107,34 +107,40 @@ class _State(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The state now; what cannot be read is left out, which an alert on its absence notices."""
-        service = self._service
-        looks: tuple[tuple[str, str, Callable[[], float]], ...] = (
-            ("grantledger_log_size", "Durable entries.", service.ledger.store.size),
-            ("grantledger_sealed_size", "Entries that the published checkpoint covers.", self._sealed_size),
-            (
-                "grantledger_parcels_waiting",
-                "Deliveries that wait for an attempt.",
-                lambda: service.outbox.count_waiting(service.clock.now_ms())[0],
-            ),
-            (
-                "grantledger_parcels_late_seconds",
-                "How long the delivery that is due the longest has been due.",
-                lambda: service.outbox.count_waiting(service.clock.now_ms())[1] / 1000,
-            ),
-        )
-        for name, meaning, look in looks:
+        for look in (self._log, self._waiting):
             try:
-                yield GaugeMetricFamily(name, meaning, value=look())
+                yield from look()
             except LedgerError:
                 continue
+
+    def _log(self) -> list[GaugeMetricFamily]:
+        published = self._service.ledger.load_published()
+        sealed_size = 0 if published is None else published.checkpoint.size
+        return [
+            GaugeMetricFamily(
+                "grantledger_log_size", "Durable entries.", value=self._service.ledger.store.size()
+            ),
+            GaugeMetricFamily(
+                "grantledger_sealed_size", "Entries that the published checkpoint covers.", value=sealed_size
+            ),
+        ]
+
+    def _waiting(self) -> list[GaugeMetricFamily]:
+        count, late_ms = self._service.outbox.count_waiting(self._service.clock.now_ms())
+        return [
+            GaugeMetricFamily(
+                "grantledger_parcels_waiting", "Deliveries that wait for an attempt.", value=count
+            ),
+            GaugeMetricFamily(
+                "grantledger_parcels_late_seconds",
+                "How long the delivery that is due the longest has been due.",
+                value=late_ms / 1000,
+            ),
+        ]
 
     def describe(self) -> Iterator[GaugeMetricFamily]:
         """Nothing: asking costs a look at the database, and registering must not."""
         return iter(())
-
-    def _sealed_size(self) -> float:
-        published = self._service.ledger.load_published()
-        return 0 if published is None else published.checkpoint.size
 
 
 class RequestMetrics:
