@@ -39,6 +39,8 @@ from ledger import __version__
 from ledger.errors import LedgerError
 
 ROUTES = (
+    # The busiest first: each route is asked in turn whether a path is its own.
+    ingest,
     oauth,
     pages,
     account,
@@ -46,7 +48,6 @@ ROUTES = (
     account_activity_enterprise,
     account_activity_v2,
     developer,
-    ingest,
 )
 """Modules with a ``router``, in the order in which they are asked whether a path is theirs."""
 

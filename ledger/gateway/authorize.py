@@ -34,6 +34,7 @@ from ledger.gateway.asked import (
 from ledger.gateway.attempt_entries import attempt_uid
 from ledger.gateway.collecting import collect_seldom
 from ledger.gateway.endpoint_owners import EndpointOwners
+from ledger.gateway.inflight import InFlight
 from ledger.gateway.meeting import meet_all
 from ledger.gateway.people import People
 from ledger.gateway.refusal_words import REFUSAL_WORDS
@@ -70,10 +71,12 @@ class Authorizer:
         commitments: Commitments,
         owners: EndpointOwners,
         tickets: Tickets,
+        inflight: InFlight,
         codec: Codec,
         clock: Clock,
     ) -> None:
         """``codec`` is used by this object alone."""
+        self._inflight = inflight
         self._sequencer = sequencer
         self._people = people
         self._commitments = commitments
@@ -190,7 +193,7 @@ class Authorizer:
         return decisions[len(registrations) :]
 
     def _answer(self, asked: AttemptAsked, decision: Decision, now_ms: int) -> Answer:
-        if isinstance(decision, Permit):
+        if isinstance(decision, Permit) and self._inflight.lend(decision):
             return Permitted(
                 delivery=asked.delivery,
                 attempt=asked.attempt,
@@ -204,7 +207,8 @@ class Authorizer:
             )
         if isinstance(decision, Refused):
             return _refused(asked, decision)
-        if isinstance(decision, Appended):
+        if isinstance(decision, Appended | Permit):
+            # Decided before, or called off since: either way nobody gets leave to send by this answer.
             return Repeated(
                 delivery=asked.delivery,
                 attempt=asked.attempt,

@@ -7,7 +7,8 @@ revokes then waits for those that were faster: :meth:`InFlight.wait_until_clear`
 
 A permit may be called off before its holder has even entered it here (the two were in one batch), so restrictions are
 remembered for longer than a permit lasts. Permits of other processes are not seen: where there are such, waiting takes as
-long as a permit lasts at most.
+long as a permit lasts at most. A permit that was handed out to another system (:meth:`InFlight.lend`) cannot be called back,
+so whoever revokes waits for its end.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ class InFlight:
         self._flights: set[Flight] = set()
         self._restricted: dict[Key, int] = {}
         self._remembered: deque[tuple[float, Key, int]] = deque()
+        self._lent: deque[Permit] = deque()
 
     def enter(self, permit: Permit) -> Flight:
         """The flight of ``permit``, called off already where a restriction after its decision is known."""
@@ -100,6 +102,20 @@ class InFlight:
             if not is_called_off:
                 self._flights.add(flight)
         return flight
+
+    def lend(self, permit: Permit) -> bool:
+        """Note that ``permit`` is being handed out to another system; False where a restriction came first.
+
+        Then it must not be handed out.
+        """
+        now_ms = self._clock.now_ms()
+        with self._changed:
+            while self._lent and self._lent[0].send_before_ms < now_ms - SEND_WINDOW_MS:
+                self._lent.popleft()
+            if any(self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit)):
+                return False
+            self._lent.append(permit)
+        return True
 
     def start(self, flight: Flight) -> bool:
         """See :meth:`Flight.may_start`."""
@@ -167,10 +183,18 @@ class InFlight:
             ("endpoint", endpoint),
         )
         keys = {(party, value) for party, value in named if value is not None}
-        if not self._is_alone:
-            self._sleep(SEND_WINDOW_MS / 1000)
+        wait_ms = SEND_WINDOW_MS if not self._is_alone else self._lent_for_ms(keys)
+        if wait_ms:
+            self._sleep(wait_ms / 1000)
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_pending(keys), timeout_s)
+
+    def _lent_for_ms(self, keys: set[Key]) -> int:
+        """How long permits of ``keys`` that were handed out still last, at most as long as any permit does."""
+        now_ms = self._clock.now_ms()
+        with self._changed:
+            ends = [one.send_before_ms for one in self._lent if not keys.isdisjoint(_keys_of(one))]
+        return min(SEND_WINDOW_MS, max(0, max(ends, default=now_ms) - now_ms))
 
     def _is_pending(self, keys: set[Key]) -> bool:
         return any(

@@ -229,6 +229,7 @@ class Service:
             commitments=self.commitments,
             owners=EndpointOwners(self.ledger.store, MsgspecCodec()),
             tickets=self.tickets,
+            inflight=self.inflight,
             codec=MsgspecCodec(),
             clock=self.clock,
         )

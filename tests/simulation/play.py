@@ -17,7 +17,7 @@ from typing import Any
 import structlog
 
 from ledger.errors import LedgerError, RejectedError, StoreError
-from ledger.gateway.offered import Accepted, OfferedEvent
+from ledger.gateway.offered import Accepted, NotAccepted, OfferedEvent
 from ledger.gateway.replay import ReplayRefused, ResendRefused
 from ledger.gateway.subscriptions import DuplicateSubscription, Evidence
 from ledger.ports import Permit
@@ -138,19 +138,22 @@ class Player:
         offered = [self._event() for _ in range(self.random.choice((1, 1, 2, 4)))]
         if self.random.random() < 0.2:
             offered.append(offered[0])
-        for _ in range(TRIES):
-            with suppress(StoreError):
-                results = self.process.intake.accept(offered)
-                break
-        else:
-            return
-        for event, result in zip(offered, results, strict=True):
-            told = event.payload.get("user_event")
-            if told is not None:
-                self._revoked_by_platform(told["revoke"])
-            if isinstance(result, Accepted) and not result.is_duplicate:
-                self.accepted[result.event_id + str(event.payload.get("for_user_id"))] = result.parcels
-            self.say(f"offered {next(iter(event.payload.keys() - {'for_user_id'}))}: {result}")
+        results: list[Accepted | NotAccepted] = []
+
+        def do(process: Process) -> None:
+            results[:] = process.intake.accept(offered)
+
+        def then() -> None:
+            for event, result in zip(offered, results, strict=True):
+                told = event.payload.get("user_event")
+                if told is not None:
+                    self._revoked_by_platform(told["revoke"])
+                if isinstance(result, Accepted) and not result.is_duplicate:
+                    self.accepted[result.event_id + str(event.payload.get("for_user_id"))] = result.parcels
+                self.say(f"  {next(iter(event.payload.keys() - {'for_user_id'}))}: {result}")
+
+        # The platform offers them again until it is told that they are kept.
+        self._perform(Deed(f"offered {len(offered)} events", do, then))
 
     def _event(self) -> OfferedEvent:
         pick = self.random.choice

@@ -17,6 +17,7 @@ from ledger.gateway.asked import Answer, AttemptAsked
 from ledger.gateway.authorize import Authorizer
 from ledger.gateway.endpoint_owners import EndpointOwners
 from ledger.gateway.grant_notices import GrantNotices
+from ledger.gateway.inflight import InFlight
 from ledger.gateway.people import People
 from ledger.gateway.reports import Reports, Result
 from ledger.gateway.ticketing import Tickets
@@ -144,6 +145,7 @@ def open_delivering_world(directory: Path) -> Iterator[DeliveringWorld]:
             commitments=commitments,
             owners=EndpointOwners(world.store, MsgspecCodec()),
             tickets=tickets,
+            inflight=InFlight(world.clock),
             codec=MsgspecCodec(),
             clock=world.clock,
         )

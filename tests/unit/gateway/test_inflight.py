@@ -162,3 +162,29 @@ def test_under_many_threads_nothing_starts_once_a_restriction_has_been_told(infl
         thread.join()
     assert started_late == []
     assert inflight.wait_until_clear(grant="g-1", timeout_s=0)
+
+
+def test_whoever_revokes_waits_for_the_end_of_a_permit_that_was_handed_out(clock: SetClock) -> None:
+    slept: list[float] = []
+    inflight = InFlight(clock, sleep=slept.append)
+    assert inflight.lend(permit())
+    clock.ms = START_MS + 400
+    inflight.wait_until_clear(grant="someone-else")
+    assert slept == []
+    inflight.wait_until_clear(grant="g-1")
+    assert slept == [0.6]
+
+
+def test_nobody_waits_for_a_permit_that_has_ended(clock: SetClock) -> None:
+    slept: list[float] = []
+    inflight = InFlight(clock, sleep=slept.append)
+    assert inflight.lend(permit())
+    clock.ms = START_MS + 1000
+    inflight.wait_until_clear(grant="g-1")
+    assert slept == []
+
+
+def test_a_permit_that_is_called_off_already_is_not_handed_out(inflight: InFlight) -> None:
+    inflight.restrict([entry("grant.revoked", seq=11)])
+    assert not inflight.lend(permit(10))
+    assert inflight.lend(permit(12))
