@@ -30,7 +30,6 @@ from dataclasses import dataclass
 
 import structlog
 
-from ledger.core.entry_codes import UNSETTLED_AFTER_MS
 from ledger.errors import LedgerError
 from ledger.gateway.attempt_entries import (
     AttemptedEntry,
@@ -42,7 +41,7 @@ from ledger.gateway.attempt_entries import (
     settle_sent,
 )
 from ledger.gateway.inflight import InFlight
-from ledger.gateway.rescue import read_attempted, settle_open_attempt
+from ledger.gateway.rescue import Watch, read_attempted, settle_open_attempt
 from ledger.gateway.signing import Sender, Signing, WebhookUnknownError
 from ledger.ports import Change, Clock, Permit, Refused, Subject
 from ledger.ports.commitments import Commitments
@@ -136,6 +135,7 @@ class Delivering:
         self._lock = threading.Lock()
         self._in_hand: set[str] = set()
         self._owed: deque[Settlement] = deque(maxlen=OWED_MAX)
+        self._watch = Watch()
 
     def is_in_hand(self, delivery: str) -> bool:
         """Whether this process has leave to send ``delivery``, or is sending it, or settling it."""
@@ -301,11 +301,13 @@ class Delivering:
             return None
         # Where the permit was meant for this process, its answer got lost and nobody holds it. Whoever else got it may
         # still be sending.
-        if attempted.worker != self._owner and (
-            self._clock.now_ms() - attempted.recorded_at < UNSETTLED_AFTER_MS
-        ):
+        with self._lock:
+            is_old = self._watch.is_old(attempted, self._clock.now_ms())
+        if attempted.worker != self._owner and not is_old:
             return None
         note = settle_open_attempt(self._sequencer, self._outbox, attempted, prepared.sender.retry_waits_ms)
+        with self._lock:
+            self._watch.forget(attempted)
         if note is not None:
             self._on_outcome(note)
         return note

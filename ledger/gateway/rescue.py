@@ -33,6 +33,7 @@ LOOK_BACK_MS = 15 * 60 * 1_000
 LOOK_BACK_ENTRIES_MAX = 200_000
 """At a thousand entries a second more than two leases: what is older is found by its parcel's lease."""
 PAGE_ENTRIES = 4_096
+WATCHED_MAX = 100_000
 
 log = structlog.get_logger()
 
@@ -51,6 +52,28 @@ _read_told = msgspec.json.Decoder(_Told).decode
 _read_attempted = msgspec.json.Decoder(AttemptedEntry).decode
 
 Attempt = tuple[str, int]
+
+
+class Watch:
+    """For how long attempts have been open, by a clock that may go back. Not safe from several threads."""
+
+    def __init__(self) -> None:
+        self._first_seen_ms: dict[Attempt, int] = {}
+
+    def is_old(self, attempted: AttemptedEntry, now_ms: int) -> bool:
+        """Whether ``attempted`` has been open for a minute: since it was recorded, or since it was first asked about.
+
+        The ledger's time stands still while a host's clock that went back catches up, and nobody shall wait for that.
+        """
+        key = (attempted.delivery, attempted.attempt)
+        if len(self._first_seen_ms) >= WATCHED_MAX:
+            self._first_seen_ms.clear()
+        seen_ms = self._first_seen_ms[key] = min(now_ms, self._first_seen_ms.get(key, now_ms))
+        return now_ms - min(seen_ms, attempted.recorded_at) >= UNSETTLED_AFTER_MS
+
+    def forget(self, attempted: AttemptedEntry) -> None:
+        """It is settled."""
+        self._first_seen_ms.pop((attempted.delivery, attempted.attempt), None)
 
 
 class Rescuer:
@@ -76,6 +99,7 @@ class Rescuer:
         self._on_outcome = on_outcome
         self._looking = threading.Lock()
         self._open: dict[Attempt, AttemptedEntry] | None = None
+        self._watch = Watch()
 
     def run_once(self) -> int:
         """Settle the open attempts of before this process that are old enough; how many. Raises StoreError.
@@ -89,15 +113,14 @@ class Rescuer:
             now_ms = self._clock.now_ms()
             settled = 0
             for key, attempted in list(self._open.items()):
-                if now_ms - attempted.recorded_at < UNSETTLED_AFTER_MS or self._is_in_hand(
-                    attempted.delivery
-                ):
+                if not self._watch.is_old(attempted, now_ms) or self._is_in_hand(attempted.delivery):
                     continue
                 if not self._is_settled(attempted):
                     self._settle(attempted)
                     settled += 1
                 # Only now: had that raised, the next call would try again.
                 del self._open[key]
+                self._watch.forget(attempted)
         return settled
 
     def _is_settled(self, attempted: AttemptedEntry) -> bool:

@@ -163,6 +163,13 @@ def _say_now_and_then(done: int) -> None:
         say(f"  {done:,}")
 
 
+def bench_deliver(options: argparse.Namespace, scratch: Path) -> Row:
+    """Deliveries through the whole service to receivers over TLS; ``--hanging`` adds receivers that never answer."""
+    from benchmarks import deliver
+
+    return deliver.bench_deliver(options, scratch)
+
+
 def row(name: str, count: int, result: Measured) -> Row:
     """One line of the table."""
     return {
@@ -182,6 +189,7 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "import": (bench_import, 1_000_000),
     "seal": (bench_seal, 300_000),
     "verify": (bench_verify, 1_000_000),
+    "deliver": (bench_deliver, 0),
     "authorizations": (bench_authorizations, 64_000),
     "records": (bench_records, 200_000),
 }
@@ -197,7 +205,14 @@ def main() -> None:
         "--database",
         choices=["sqlite", "postgresql"],
         default="sqlite",
-        help="where `append` and `callers` append",
+        help="where `append`, `callers` and `deliver` append",
+    )
+    parser.add_argument("--seconds", type=parse_decimal, default=60, help="how long `deliver` delivers")
+    parser.add_argument(
+        "--hanging",
+        type=parse_decimal,
+        default=0,
+        help="receivers of `deliver` that never answer, beside 16 that do",
     )
     parser.add_argument("--seals", type=parse_decimal, default=10, help="seals in the log of `verify`")
     parser.add_argument("--index", action="store_true", help="`verify` also replays the index")

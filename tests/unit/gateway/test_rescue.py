@@ -75,6 +75,30 @@ def test_after_the_last_attempt_of_the_schedule_the_parcel_is_dead(desk: Desk) -
     desk.check()
 
 
+def test_nobody_waits_for_a_clock_that_went_back_to_catch_up(desk: Desk) -> None:
+    leave_open(desk)
+    desk.wait(-7_200)
+    assert desk.process.rescuer.run_once() == 0
+    desk.wait(60)
+    assert desk.process.rescuer.run_once() == 1
+    desk.check()
+
+
+def test_a_dispatcher_that_finds_an_open_attempt_does_not_wait_for_such_a_clock_either(desk: Desk) -> None:
+    desk.subscribe()
+    desk.offer(message())
+    leased = desk.claim()
+    desk.fates.append("dies after")
+    with pytest.raises(Died):
+        desk.process.dispatcher.step(leased[0])
+    desk.restart()
+    desk.wait(-7_200)
+    assert desk.process.dispatcher.step(leased[0]) is None
+    desk.wait(60)
+    assert desk.process.dispatcher.step(leased[0]) is not None
+    assert len(desk.entries("delivery.settled")) == 1
+
+
 def test_the_developer_sees_that_nobody_knows_how_it_ended(desk: Desk) -> None:
     leave_open(desk)
     desk.wait(60)
