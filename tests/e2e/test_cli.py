@@ -323,7 +323,8 @@ def test_without_a_ledger_every_command_names_init_and_makes_nothing(tmp_path: P
     [
         ("absent/ledger.db", "make it first"),
         (".", "directory"),
-        ("postgresql://user:secret@host/db", "not supported"),
+        ("postgresql://user:secret@127.0.0.1:1/db", "no server answers there"),
+        ("mysql://user:secret@host/db", "not supported"),
         ("sqlite://", "sqlite:///PATH"),
         ("garbage.db", "not a SQLite database"),
     ],
