@@ -2,8 +2,8 @@
 
 ::
 
-    begin   open the body, commit to it, ask the gate: the decision is durable before anything leaves
-    send    sign, enter the flight, send under the permit
+    begin   open the body, commit to it, ask the gate: the decision is durable before anything leaves; sign
+    send    enter the flight, send under the permit
     settle  one entry for each attempt, and the parcels move with it
 
 Rules kept here:
@@ -25,7 +25,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -81,10 +81,11 @@ class Prepared:
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """A parcel with leave to send it. Belongs to one thread: the permit is for one attempt."""
+    """A parcel with leave to send it, and signed. Belongs to one thread: the permit is for one attempt."""
 
     prepared: Prepared
     permit: Permit
+    headers: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,9 +179,8 @@ class Delivering:
         prepared, permit = begun.prepared, begun.permit
         assert permit.delivery == prepared.leased.parcel.delivery, "a permit is for its own delivery"
         try:
-            headers = self._signing.sign_delivery(prepared.sender, permit, prepared.body)
             with self._inflight.enter(permit) as flight:
-                seen = self._transport.post(permit, headers, prepared.body, flight.may_start).observed
+                seen = self._transport.post(permit, begun.headers, prepared.body, flight.may_start).observed
         except BaseException:
             # Nobody settles it now: whoever finds the attempt open does.
             self._let_go([begun])
@@ -270,9 +270,11 @@ class Delivering:
         """Do with the parcel at ``place`` what the gate has decided."""
         leased = prepared.leased
         if isinstance(decision, Permit):
+            # Here and not where it is sent: signing is computing, and two dozen threads would only get in each other's way.
+            headers = self._signing.sign_delivery(prepared.sender, decision, prepared.body)
             with self._lock:
                 self._in_hand.add(leased.parcel.delivery)
-            results[place] = Begun(prepared, decision)
+            results[place] = Begun(prepared, decision, headers)
         elif isinstance(decision, Refused):
             note = note_on(leased, "refused", self._clock.now_ms(), seq=decision.seq, reason=decision.code)
             ended[place] = ("refused", note)

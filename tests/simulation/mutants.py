@@ -53,7 +53,7 @@ def reuse_permits(patch: Callable[[type, str, Any], None]) -> None:
             remembered[parcel.delivery, parcel.attempt] = begun
         elif (parcel.delivery, parcel.attempt) in remembered and results[place] is None:
             old = remembered[parcel.delivery, parcel.attempt]
-            results[place] = Begun(ready, replace_permit(old.permit, send_before_ms=2**52))
+            results[place] = Begun(ready, replace_permit(old.permit, send_before_ms=2**52), old.headers)
 
     patch(Delivering, "_take", take_again)
 
