@@ -10,7 +10,6 @@ constant time where anything is compared. Nothing that was presented is logged o
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -18,6 +17,7 @@ from typing import Final, Literal
 from api.oauth_signature import SignedCall, signed_text
 from api.problems import ProblemError
 from api.service import Service
+from ledger.gateway.tokens import hash_of, secret_context
 from ledger.ports import Subject
 from ledger.ports.credentials import ApiKey, Role, Token, TokenKind
 from ledger.ports.registry import App
@@ -63,16 +63,6 @@ class SignedBy:
     app: App
     token: Token | None
     text: bytes
-
-
-def hash_of(text: str) -> bytes:
-    """The SHA-256 that a token or an API key's secret is kept as."""
-    return hashlib.sha256(text.encode()).digest()
-
-
-def secret_context(token_hash: bytes) -> str:
-    """What a token's secret is sealed as."""
-    return f"token/{token_hash.hex()}/secret"
 
 
 class Authenticator:

@@ -6,9 +6,7 @@ app again, which exchanges it. A wrong verifier spends the token, so that it can
 there before the request token is spent, and is taken back where that fails: so whenever the account ends the app's access,
 it finds one or the other. Dying in between leaves an access token whose text nobody has, and the app asks again.
 
-Texts of tokens are drawn from 256 random bits and kept as hashes. The bearer token is the exception: it is computed from the
-consumer secret and a random seed, and the seed is kept, so that asking again gives the same one, as the public API does,
-though what is kept does not tell it.
+What a token's text is and how it is kept: :mod:`ledger.gateway.tokens`.
 """
 
 from __future__ import annotations
@@ -18,26 +16,18 @@ from dataclasses import dataclass, replace
 from typing import Final, Literal
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
-from api.auth import Authenticator, SignedBy, hash_of, is_live, secret_context
+from api.auth import Authenticator, SignedBy, is_live
 from api.problems import ProblemError
 from api.service import Service
+from ledger.gateway.tokens import TOKEN_BYTES, Issuing, NewToken, hash_of, secret_context
 from ledger.ports.credentials import Token, TokenKind
 from ledger.ports.registry import App
 
 OUT_OF_BAND: Final = "oob"
 REQUEST_TTL_MS: Final = 15 * 60 * 1_000
-TOKEN_BYTES: Final = 32
 PIN_DIGITS: Final = 7
 
 _NOT_REDIRECTED_TO = frozenset({"javascript", "data", "vbscript", "file", "blob", "about"})
-
-
-@dataclass(frozen=True, slots=True)
-class NewToken:
-    """A token as its holder gets it, once."""
-
-    text: str
-    secret: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,25 +133,15 @@ class OAuthServer:
         return AccessGiven(token, account_id)
 
     def bearer_of(self, app: App) -> str:
-        """The bearer token of ``app``, the same until it is invalidated; another one for callers who ask first at once."""
-        secret = self._service.parties.consumer_secret(app).encode()
-        # No text hashes to this place, so that what is kept there is nobody's token.
-        place = hmac.digest(secret, b"bearer/place", "sha256")
-        kept = self._service.credentials.load_token(place)
-        if kept is not None and kept.verifier_hash is not None:
-            text = _bearer_text(secret, kept.verifier_hash)
-            token = self._service.credentials.load_token(hash_of(text))
-            if token is not None and is_live(token, self._service.clock.now_ms()):
-                return text
-        # Invalidated, or never made. A seed is drawn for each, and none is used twice: rows of revoked tokens are deleted
-        # some day, and a text that was computed anew would then be live again.
-        seed = self._service.randomness.token(TOKEN_BYTES)
-        text = _bearer_text(secret, seed)
-        token = self._token("bearer", app.app, text)
-        # Dying between the two leaves a token whose text nobody has.
-        self._service.credentials.put_token(token)
-        self._service.credentials.put_token(replace(token, token_hash=place, verifier_hash=seed))
-        return text
+        """The bearer token of ``app``, the same until it is invalidated."""
+        service = self._service
+        issuing = Issuing(
+            credentials=service.credentials,
+            sealing=service.sealing,
+            clock=service.clock,
+            randomness=service.randomness,
+        )
+        return issuing.bearer_of(app, service.parties.consumer_secret(app))
 
     def invalidate_bearer(self, app: App, text: str) -> None:
         """Take a bearer token of ``app`` back; raises ProblemError (99) unless it is a live one."""
@@ -223,10 +203,6 @@ class OAuthServer:
 def _verifier_hash(token_hash: bytes, verifier: str) -> bytes:
     """What is kept of a verifier; bound to its token, so that one PIN in two tokens is not seen to be one."""
     return hash_of(f"{token_hash.hex()}/{verifier}")
-
-
-def _bearer_text(consumer_secret: bytes, seed: bytes) -> str:
-    return f"AAAA{hmac.digest(consumer_secret, b'bearer/' + seed, 'sha256').hex()}"
 
 
 def _is_registered(app: App, callback: str) -> bool:

@@ -21,8 +21,9 @@ from urllib.parse import urlsplit
 from starlette.requests import Request
 from starlette.responses import Response
 
-from api.auth import hash_of, is_live
+from api.auth import is_live
 from api.service import Service
+from ledger.gateway.tokens import hash_of
 from ledger.ports.credentials import Token
 
 LINK_TTL_MS: Final = 5 * 60 * 1_000

@@ -2,7 +2,8 @@
 
 Texts are drawn from 256 random bits and kept as SHA-256. An access token's text begins with the account's id, because
 clients read it there; its secret is sealed, because a signature is checked with it. The bearer token is computed from the
-consumer secret, so that asking again gives the same one.
+consumer secret and a random seed, and the seed is kept, so that asking again gives the same one, as the public API does,
+though what is kept does not tell it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from ledger.core.scopes import SCOPES, is_known_scope
@@ -23,8 +24,6 @@ from ledger.ports.sealing import Sealing
 
 KEY_PREFIX: Final = "glk"
 TOKEN_BYTES: Final = 32
-BEARERS_MAX: Final = 1_000
-"""How often an app's bearer token can be invalidated and asked for again."""
 
 ROLES_FOR_ACCOUNTS: Final[tuple[Role, ...]] = ("business", "person")
 """Roles whose keys speak for an account; ``developer`` speaks for a developer, all others for nobody."""
@@ -60,10 +59,8 @@ def secret_context(token_hash: bytes) -> str:
     return f"token/{token_hash.hex()}/secret"
 
 
-def bearer_text(app: str, consumer_secret: str, number: int) -> str:
-    """The bearer token number ``number`` (from 0; one is invalidated before the next) of ``app``."""
-    drawn = hmac.digest(consumer_secret.encode(), f"bearer/{app}/{number}".encode(), "sha256")
-    return f"AAAA{drawn.hex()}"
+def _bearer_text(consumer_secret: bytes, seed: bytes) -> str:
+    return f"AAAA{hmac.digest(consumer_secret, b'bearer/' + seed, 'sha256').hex()}"
 
 
 class Issuing:
@@ -113,18 +110,25 @@ class Issuing:
         return self._issue(app, account_id, account, tuple(sorted(set(scopes))))
 
     def bearer_of(self, app: App, consumer_secret: str) -> str:
-        """The bearer token of ``app``, the same until it is invalidated; raises RejectedError where that was too often."""
-        for number in range(BEARERS_MAX):
-            text = bearer_text(app.app, consumer_secret, number)
-            known = self._credentials.load_token(hash_of(text))
-            if known is None:
-                self._credentials.put_token(
-                    Token(hash_of(text), "bearer", app.app, None, None, (), self._clock.now_ms())
-                )
+        """The bearer token of ``app``, the same until it is invalidated; another one for callers who ask first at once."""
+        secret = consumer_secret.encode()
+        # No text hashes to this place, so that what is kept there is nobody's token.
+        place = hmac.digest(secret, b"bearer/place", "sha256")
+        kept = self._credentials.load_token(place)
+        if kept is not None and kept.verifier_hash is not None:
+            text = _bearer_text(secret, kept.verifier_hash)
+            token = self._credentials.load_token(hash_of(text))
+            if token is not None and token.revoked_at_ms is None:
                 return text
-            if known.revoked_at_ms is None:
-                return text
-        raise RejectedError("this app's bearer token was invalidated too often")
+        # Invalidated, or never made. A seed is drawn for each, and none is used twice: rows of revoked tokens are deleted
+        # some day, and a text that was computed anew would then be live again.
+        seed = self._randomness.token(TOKEN_BYTES)
+        text = _bearer_text(secret, seed)
+        token = Token(hash_of(text), "bearer", app.app, None, None, (), self._clock.now_ms())
+        # Dying between the two leaves a token whose text nobody has.
+        self._credentials.put_token(token)
+        self._credentials.put_token(replace(token, token_hash=place, verifier_hash=seed))
+        return text
 
     def _issue(self, app: App, begins: str, account: str | None, scopes: tuple[str, ...]) -> NewToken:
         text, secret = f"{begins}-{self._draw()}", self._draw()

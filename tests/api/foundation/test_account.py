@@ -8,8 +8,8 @@ from urllib.parse import parse_qs
 import httpx
 import pytest
 
-from api.auth import hash_of
 from ledger.gateway.subscriptions import Evidence
+from ledger.gateway.tokens import hash_of
 from tests.api.foundation.browser import Browser, PageForm, forms_of, text_of
 from tests.api.foundation.test_tokens import asked, codes, consented, exchange
 from tests.api.foundation.world import ALICE, BOB, WebWorld, open_web_world, put_webhook

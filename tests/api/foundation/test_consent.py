@@ -9,8 +9,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from api.auth import hash_of
 from ledger.core.scopes import SCOPES
+from ledger.gateway.tokens import hash_of
 from ledger.ports.credentials import Token
 from tests.api.foundation.browser import Browser, forms_of, text_of
 from tests.api.foundation.test_tokens import asked, exchange

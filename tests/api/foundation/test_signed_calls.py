@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.auth import hash_of, secret_context
+from ledger.gateway.tokens import hash_of, secret_context
 from ledger.ports.credentials import Token
 from tests.api.foundation.world import ALICE, PUBLIC, WebWorld
 

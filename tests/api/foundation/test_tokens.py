@@ -8,9 +8,9 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit
 import httpx
 import pytest
 
-from api.auth import hash_of
 from api.oauth_server import REQUEST_TTL_MS
 from ledger.gateway.parties import NewApp
+from ledger.gateway.tokens import hash_of
 from tests.api.foundation.browser import Browser
 from tests.api.foundation.world import ALICE, CALLBACK, WebWorld
 

@@ -18,9 +18,9 @@ from fastapi import FastAPI
 from oauthlib.oauth1 import Client
 
 from api.app import create_app
-from api.auth import hash_of
 from ledger.gateway.drafts import append_whole, live_draft
 from ledger.gateway.parties import NewApp
+from ledger.gateway.tokens import hash_of
 from ledger.ports import Subject
 from ledger.ports.credentials import ApiKey, Role
 from ledger.ports.registry import App, Webhook
