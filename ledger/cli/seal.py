@@ -25,7 +25,7 @@ def seal(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Quie
     Exit status:
       0  sealed, or nothing was new
       2  the database is not a continuation of what was signed last
-      3  no ledger or no usable key, another sealer is at work, or the machine failed
+      3  no ledger or no usable key, another sealer did not finish within 30 s, or the machine failed
     """
     session = begin(ctx, db, as_json, quiet)
     with session.open_ledger() as ledger:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,17 +18,34 @@ from pathlib import Path
 from ledger.durable import sync_directory
 from ledger.errors import ForkError, StoreError
 
+LOCK_POLL_S = 0.02
+"""How often a held lock is tried again; a seal takes tens of milliseconds."""
+SWAP_WAIT_S = 10.0
+"""A swap takes two writes of a small file; who holds it longer hangs."""
+
 
 def _no_step(step: str) -> None:
     """Pass by: outside tests nothing happens between two steps."""
 
 
+def _try_lock(descriptor: int) -> bool:
+    """Whether the file was locked now; False when somebody else holds it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 class FileCheckpointRecord:
     """A :class:`~ledger.ports.CheckpointRecord` in the file ``path``; ``reached`` is called at each step of a write."""
 
-    def __init__(self, path: Path, reached: Callable[[str], None] = _no_step) -> None:
-        """Use the file ``path``, which the first swap makes; its directory exists."""
+    def __init__(
+        self, path: Path, reached: Callable[[str], None] = _no_step, *, lock_wait_s: float = 0.0
+    ) -> None:
+        """Use the file ``path``, which the first swap makes; its directory exists. ``lock`` waits ``lock_wait_s``."""
         self._path = path
+        self._lock_wait_s = lock_wait_s
         self._reached = reached
 
     def load(self) -> bytes | None:
@@ -42,7 +60,7 @@ class FileCheckpointRecord:
     def compare_and_swap(self, expected: bytes | None, new: bytes) -> None:
         """Durably replace ``expected`` by ``new``; raises ForkError and changes nothing when another one is there."""
         beside = self._path.with_name(self._path.name + ".new")
-        with self._locked(".swap", wait=True):
+        with self._locked(".swap", SWAP_WAIT_S):
             if self.load() != expected:
                 raise ForkError(f"{self._path} was moved by somebody else: another sealer signs for this log")
             try:
@@ -62,24 +80,25 @@ class FileCheckpointRecord:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Held by the one sealer of this log; raises StoreError when another process holds it."""
-        with self._locked(".lock", wait=False):
+        """Held by the one sealer of this log; raises StoreError when another process does not give it up in time."""
+        with self._locked(".lock", self._lock_wait_s):
             yield
 
     @contextmanager
-    def _locked(self, suffix: str, wait: bool) -> Iterator[None]:
+    def _locked(self, suffix: str, wait_s: float) -> Iterator[None]:
         path = self._path.with_name(self._path.name + suffix)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise self._failed("locking", error) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError as error:
-            os.close(descriptor)
-            raise StoreError(
-                f"another sealer holds {path}: one log has one sealer; stop the other one"
-            ) from error
+        until = time.monotonic() + wait_s
+        while not _try_lock(descriptor):
+            if time.monotonic() >= until:
+                os.close(descriptor)
+                raise StoreError(
+                    f"another sealer has held {path} for {wait_s:g} s: one log has one sealer; wait for it or stop it"
+                )
+            time.sleep(LOCK_POLL_S)
         try:
             yield
         finally:

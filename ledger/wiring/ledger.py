@@ -44,6 +44,10 @@ def _ignore(_told: object) -> None:
     """Tell nobody."""
 
 
+SEALER_WAIT_S = 30.0
+"""How long `seal` waits while the service seals, or the other way round, before it is an error."""
+
+
 class Ledger:
     """One ledger, opened: what it says of itself in entry 0, and its parts. Use as a context manager, or close it.
 
@@ -105,7 +109,7 @@ class Ledger:
     @cached_property
     def record(self) -> FileCheckpointRecord:
         """The record of the last signed checkpoint, outside the database."""
-        return FileCheckpointRecord(self.settings.checkpoint_file)
+        return FileCheckpointRecord(self.settings.checkpoint_file, lock_wait_s=SEALER_WAIT_S)
 
     @cached_property
     def sequencer(self) -> Sequencer:

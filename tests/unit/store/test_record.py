@@ -64,6 +64,26 @@ def test_the_lock_is_held_by_one_and_given_back(record: FileCheckpointRecord, tm
         assert other.load() is None
 
 
+def test_a_lock_that_is_given_back_in_time_is_waited_for(
+    record: FileCheckpointRecord, tmp_path: Path
+) -> None:
+    patient = FileCheckpointRecord(tmp_path / "signed", lock_wait_s=30)
+    is_held, give_back = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with record.lock():
+            is_held.set()
+            give_back.wait(10)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert is_held.wait(10)
+    threading.Timer(0.1, give_back.set).start()
+    with patient.lock():
+        assert give_back.is_set(), "only one holds it at a time"
+    holder.join()
+
+
 def test_a_swap_that_fails_before_the_rename_leaves_the_old_record(tmp_path: Path) -> None:
     def fail(step: str) -> None:
         if step == "record.written":
