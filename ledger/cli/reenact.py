@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from ledger.cli.exits import EXPOSURES, OK
 from ledger.cli.output import Field
 from ledger.cli.session import AsJson, Db, Quiet, begin
 from ledger.errors import UsageError
@@ -29,6 +30,21 @@ FaultName = Annotated[
 Out = Annotated[
     Path, typer.Option("--out", metavar="DIR", help="Where to write; a former reenactment there is replaced.")
 ]
+ThroughService = Annotated[
+    bool,
+    typer.Option(
+        "--through-service",
+        help="Play the same traffic through a real `grantledger serve` as well, on the wall clock.",
+    ),
+]
+ServiceDb = Annotated[
+    str | None,
+    typer.Option(
+        "--service-db",
+        metavar="URL",
+        help="That service's database: an empty one, postgresql://USER@HOST/NAME. [default: DIR/service.db]",
+    ),
+]
 NoServe = Annotated[
     bool, typer.Option("--no-serve", help="End when the report is written, as it does anyway.")
 ]
@@ -40,11 +56,13 @@ def reenact(
     scale: ScaleName = "default",
     fault: FaultName = "ip+path",
     out: Out = DEFAULT_DIRECTORY,
+    through_service: ThroughService = False,
+    service_db: ServiceDb = None,
     _no_serve: NoServe = False,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
-) -> None:
+) -> int:
     """Replay the fault of 2017-2018 over real HTTPS, and audit it.
 
     Sixteen months of Account Activity on a virtual clock: developers with TLS keys of their own behind few loopback
@@ -55,15 +73,23 @@ def reenact(
     DIR gets report.html, report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, the published log and the
     ledgers. Equal seed, scale and fault give equal results. A directory that holds anything else is left alone.
 
+    With --through-service the same people, apps, subscriptions, withdrawals and events then go, in the same order,
+    through a service that is started for it: its API is called, and its deliveries arrive at the same receivers. It
+    runs on the wall clock, so the order is kept and the dates are not. What the receivers' logs say is compared with
+    what had to arrive, delivery by delivery, and the service's ledger, DIR/service.db, is verified.
+
     \b
     Examples:
       grantledger reenact
       grantledger reenact --fault reused-connection --seed 7 --out ./play --json
+      grantledger reenact --through-service --scale small
 
     \b
     Exit status:
-      0  played, whatever was found; `grantledger verify` on its ledger then exits 1
-      3  bad usage, a directory that holds something else, or the machine failed
+      0  played, whatever was found of the fault; `grantledger verify` on its ledger then exits 1
+      1  the service delivered something wrongly, lost something, or its ledger has findings of exposure
+      2  the service's ledger contradicts itself
+      3  bad usage, a directory that holds something else, a service that did not run, or the machine failed
     """
     from ledger.cli.output import configure_log
     from ledger.reenactment.reenact import Asked
@@ -77,11 +103,15 @@ def reenact(
     configure_log()
     with session.output.progress("reenacting") as bar:
         report = play(
-            Asked(seed, scale, fault),
+            Asked(seed, scale, fault, through_service, service_db),
             out,
             lambda doing, done, total: bar(done, total, f"{doing}: {done:,} of {total:,}"),
         )
     session.output.result(report, _fields(report, out))
+    service = report["service"]
+    if service is None or service["is_right"]:
+        return OK
+    return max(EXPOSURES, int(service["exit_status"]))
 
 
 def _fields(report: dict[str, Any], out: Path) -> list[Field]:
@@ -96,6 +126,7 @@ def _fields(report: dict[str, Any], out: Path) -> list[Field]:
         ("first finding", _first(report["first"])),
         ("collisions", _collisions(report["collisions"])),
         ("with the gate", _gate(report["gate"])),
+        *([] if report["service"] is None else [("through the service", _service(report["service"]))]),
         ("findings", "\n".join(f"{count:,} {code}" for code, count in report["codes"].items()) or "none"),
         ("report", out / "report.html"),
         ("more in", f"{out}: report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, public"),
@@ -185,3 +216,24 @@ def _gate(gate: dict[str, Any]) -> str:
         f"{f' ({refused})' if refused else ''}\n"
         f"{gate['misdelivered']:,} misdelivered; verify exits with status {gate['exit_status']}"
     )
+
+
+def _service(service: dict[str, Any]) -> str:
+    from ledger.reporting.words import counted, number
+
+    refused = ", ".join(f"{number(count)} {code}" for code, count in service["refusals_by_code"].items())
+    events, expected = counted(service["events"], "event"), counted(service["expected"], "delivery")
+    arrived, astray = number(service["arrived"]), number(service["misdelivered"])
+    attempts, refusals = counted(service["attempted"], "attempt"), number(service["refused"])
+    lines = [
+        f"{events} handed in; {arrived} of {expected} arrived, {number(service['lost'])} lost",
+        f"{astray} misdelivered, by the receivers' own logs; {number(service['duplicates'])} arrived twice",
+        f"{attempts}, of which {number(service['failed'])} failed; {refusals} refused{f' ({refused})' if refused else ''}",
+        f"verify exits with status {service['exit_status']}: {service['verify_command']}",
+        "on the wall clock: the order of the traffic was kept, its dates were not",
+    ]
+    if service["broken_off"]:
+        lines.insert(1, "broken off there: what a change of a subscription had to wait for did not arrive")
+    if service["decided_otherwise"]:
+        lines.insert(3, f"{number(service['decided_otherwise'])} decided otherwise than they had to be")
+    return "\n".join(lines)

@@ -18,11 +18,14 @@ from ledger.errors import StoreError, UsageError
 from ledger.settings import Settings, load_settings
 
 MARKER = "reenactment.json"
-LEDGERS = ("ledger", "unobserved", "gated")
+LEDGERS = ("ledger", "unobserved", "gated", "service")
 _FILES = (
     "records.jsonl",
     "unobserved.jsonl",
     "ground-truth.jsonl",
+    "service-truth.jsonl",
+    "service.log",
+    "service-ca.pem",
     "findings.jsonl",
     "report.json",
     "report.html",
@@ -49,6 +52,21 @@ class Places:
         assert ledger in LEDGERS, f"{ledger} would not be removed by the next reenactment"
         settings = load_settings({}, str(self.directory.absolute() / f"{ledger}.db"))
         return replace(settings, state_directory=self.directory / "state")
+
+    def service_environment(self, database: str | None) -> dict[str, str]:
+        """What a process of the service has to be told, so that its keys, its record and all but ``database`` lie here.
+
+        ``database`` is the URL of a database of a server; None: ``service.db``.
+        """
+        home = self.directory.absolute()
+        return {
+            "GRANTLEDGER_DB": database or str(home / "service.db"),
+            "GRANTLEDGER_KEY_FILE": str(home / "service.db.keys" / "operator.key"),
+            "GRANTLEDGER_LOG_KEY_FILE": str(home / "service.db.keys" / "log.key"),
+            "GRANTLEDGER_CHECKPOINT_FILE": str(home / "service.db.checkpoint"),
+            "GRANTLEDGER_STATE_DIR": str(home / "state"),
+            "GRANTLEDGER_TRUSTED_CA": str(home / "service-ca.pem"),
+        }
 
 
 def claim(directory: Path, what: Mapping[str, Any]) -> Places:

@@ -33,6 +33,8 @@ from ledger.reenactment.world import World
 
 DELIVERY_HEADER = "x-delivery-id"
 ATTEMPT_HEADER = "x-delivery-attempt"
+SERVICE_HEADER = "webhook-id"
+"""What the delivery service calls a delivery in (Standard Webhooks); it says nothing of attempts."""
 
 Behaviour = Literal["answer", "unavailable", "drop", "refuse"]
 """200; 503; the body read and the connection closed without an answer; or no TLS handshake at all."""
@@ -85,8 +87,8 @@ def is_bindable(address: str) -> bool:
 class Receivers:
     """All receiving servers of ``world``; a context manager that starts and stops them.
 
-    ``clock_ms`` is the virtual clock for the logs. ``behaviour`` is asked per developer at every handshake
-    and request.
+    ``clock_ms`` is the clock for the logs. ``behaviour`` is asked per developer at every handshake and request.
+    ``on_received`` is told of each request, in the servers' thread, before it is answered.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Receivers:
         world: World,
         clock_ms: Callable[[], int],
         behaviour: Callable[[str], Behaviour] = lambda developer: "answer",
+        on_received: Callable[[Received], None] = lambda received: None,
     ) -> None:
         """Make every developer's key and context; listen only once entered."""
         authority = Authority(world.seed)
@@ -101,6 +104,7 @@ class Receivers:
         self._world = world
         self._clock_ms = clock_ms
         self._behaviour = behaviour
+        self._on_received = on_received
         self._logs: dict[str, list[Received]] = {}
         self._spki: dict[str, str] = {}
         self._contexts: dict[str, ssl.SSLContext] = {}
@@ -258,25 +262,23 @@ class Receivers:
         if method == "GET" and status == 200:
             status, answer = self._answer_challenge(visit, target)
         attempt = headers.get(ATTEMPT_HEADER)
-        self._logs[visit.developer].append(
-            Received(
-                developer=visit.developer,
-                at_ms=self._clock_ms(),
-                address=visit.address,
-                sni=visit.sni,
-                spki_sha256=self._spki[visit.developer],
-                host_header=headers.get("host", ""),
-                method=method,
-                target=target,
-                delivery=headers.get(DELIVERY_HEADER),
-                attempt=int(attempt) if attempt is not None else None,
-                body=body,
-                signed_by=self._signer(
-                    visit.developer, method, target, body, headers.get(SIGNATURE_HEADER, "")
-                ),
-                status=status,
-            )
+        received = Received(
+            developer=visit.developer,
+            at_ms=self._clock_ms(),
+            address=visit.address,
+            sni=visit.sni,
+            spki_sha256=self._spki[visit.developer],
+            host_header=headers.get("host", ""),
+            method=method,
+            target=target,
+            delivery=headers.get(DELIVERY_HEADER) or headers.get(SERVICE_HEADER),
+            attempt=int(attempt) if attempt is not None else None,
+            body=body,
+            signed_by=self._signer(visit.developer, method, target, body, headers.get(SIGNATURE_HEADER, "")),
+            status=status,
         )
+        self._logs[visit.developer].append(received)
+        self._on_received(received)
         return status, answer
 
     def _signer(self, developer: str, method: str, target: str, body: bytes, signature: str) -> str | None:

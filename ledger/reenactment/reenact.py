@@ -7,10 +7,12 @@
     DIR/ground-truth.jsonl  whose key ended each connection; no auditor is shown it
     DIR/public/             ledger.db's log, published
     DIR/gated.db            the same traffic with the gate and the right dispatcher
+    DIR/service.db          asked for: the same through the real service (:mod:`ledger.reenactment.through_service`)
     DIR/findings.jsonl, report.json, report.html
 
 Records go in as any user's would: imported, sealed, published, verified. Equal arguments give equal files and equal
-reports but for ``runtime``; only whether this machine has IPv6 makes a difference (:mod:`ledger.reenactment.casting`).
+reports but for ``runtime`` and what a service does by itself; only whether this machine has IPv6 makes a difference
+(:mod:`ledger.reenactment.casting`).
 """
 
 from __future__ import annotations
@@ -52,8 +54,10 @@ from ledger.reenactment.gated import LedgerGate
 from ledger.reenactment.places import Places, claim
 from ledger.reenactment.run import TrafficRun, reenact_traffic, run_traffic
 from ledger.reenactment.scale import SCALES
+from ledger.reenactment.through_service import Tells, play_through_service
 from ledger.reenactment.world import CLOSED_AT_MS, DAY_MS
 from ledger.reporting.reenactment_report import render_reenactment
+from ledger.settings import load_settings
 
 IMPORTED_AT_MS = CLOSED_AT_MS + DAY_MS
 """When the platform's export is imported: a day after the end."""
@@ -69,13 +73,23 @@ class Asked:
     seed: int = 1
     scale: str = "default"
     fault: str = "ip+path"
+    through_service: bool = False
+    service_database: str | None = None
 
     def check(self) -> None:
-        """Raise UsageError for a scale or a fault that there is not."""
+        """Raise UsageError for a scale or a fault that there is not, and for a service's database that cannot be one."""
         if self.scale not in SCALES:
             raise UsageError(f"there is no scale {self.scale!r}: use one of {', '.join(SCALES)}")
         if self.fault not in FAULTS:
             raise UsageError(f"there is no fault {self.fault!r}: use one of {', '.join(FAULTS)}")
+        if self.service_database is None:
+            return
+        if not self.through_service:
+            raise UsageError("a database for the service is of use with --through-service only")
+        if load_settings({}, self.service_database).database_file is not None:
+            raise UsageError(
+                "--service-db is the URL of an empty PostgreSQL database; left out, the service's ledger is a file in --out"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,14 +122,39 @@ def reenact(asked: Asked, directory: Path, on_progress: Progress) -> dict[str, A
         "window": {"from": format_rfc3339(run.world.opened_at_ms), "to": format_rfc3339(CLOSED_AT_MS)},
         **report,
         "gate": gated.section,
+        "service": None,
         "runtime": {
             "seconds": round(time.monotonic() - began_s, 2),
             "https_requests": run.https_requests + gated.https_requests,
         },
     }
+    _write_report(places, report)
+    if asked.through_service:
+        # What was found without it is written by now: a service that does not run takes nothing of it away.
+        report["service"] = _play_through_service(places, run, asked, name, on_progress)
+        report["runtime"] = {
+            "seconds": round(time.monotonic() - began_s, 2),
+            "https_requests": report["runtime"]["https_requests"] + report["service"]["requests"],
+        }
+        _write_report(places, report)
+    return report
+
+
+def _play_through_service(
+    places: Places, run: TrafficRun, asked: Asked, name: str, on_progress: Progress
+) -> dict[str, Any]:
+    """The same traffic once more, through a real service in a process of its own."""
+    tells = Tells(
+        preparing=_told(on_progress, "preparing a service"),
+        playing=_told(on_progress, "playing through the service"),
+        verifying=_told(on_progress, "verifying the service's ledger"),
+    )
+    return play_through_service(run, places, name, asked.service_database, tells)
+
+
+def _write_report(places: Places, report: Mapping[str, Any]) -> None:
     _write(places.file("report.json"), json.dumps(report, indent=2) + "\n")
     _write(places.file("report.html"), render_reenactment(report))
-    return report
 
 
 def _audit_unobserved(places: Places, run: TrafficRun, name: str, on_progress: Progress) -> dict[str, Score]:

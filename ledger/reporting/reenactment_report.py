@@ -51,6 +51,7 @@ SECTIONS = (
     ("affected", "Who was affected"),
     ("first", "When it could have been seen"),
     ("gate", "What asking first would have changed"),
+    ("service", "The same through the real service"),
     ("numbers", "The numbers"),
     ("check", "Check this yourself"),
     ("glossary", "Glossary"),
@@ -61,9 +62,9 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
     """The page of ``report``, which is what ``grantledger reenact --json`` prints.
 
     Members: ``seed``, ``scale``, ``fault``, ``window``, ``world``, ``traffic``, ``truth``, ``auditors``,
-    ``exposure``, ``developers``, ``first``, ``collisions``, ``gate``, ``timeline``, ``codes``, ``ledger`` and
-    ``runtime``. A ratio of nothing (the precision of an auditor that raised no alarm) is None, and so are the members
-    of ``first`` where nothing went wrong.
+    ``exposure``, ``developers``, ``first``, ``collisions``, ``gate``, ``service`` (None where the traffic was not
+    played through one), ``timeline``, ``codes``, ``ledger`` and ``runtime``. A ratio of nothing (the precision of an
+    auditor that raised no alarm) is None, and so are the members of ``first`` where nothing went wrong.
     """
     links = _links(report)
     fault_name, fault_words = FAULT_WORDS[report["fault"]]
@@ -71,7 +72,7 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
         "reenactment.html",
         {
             "report": report,
-            "sections": SECTIONS,
+            "sections": [one for one in SECTIONS if one[0] != "service" or report["service"] is not None],
             "headline": _headline(report),
             "lede": _lede(report),
             "fault_name": fault_name,

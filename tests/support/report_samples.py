@@ -103,6 +103,7 @@ def reenactment_report() -> dict[str, Any]:
             "findings": 0,
             "refusals_by_code": {"DELIVERED_AFTER_REVOCATION": 9, "SCOPE_NARROWED": 3},
         },
+        "service": None,
         "timeline": [
             {"month": month, "deliveries": count, "misdelivered": astray}
             for month, count, astray in zip(_MONTHS, sent, wrong, strict=True)
@@ -117,6 +118,40 @@ def reenactment_report() -> dict[str, Any]:
             "verify_command": "grantledger --db sqlite:///reenactment-out/ledger.db verify",
         },
         "runtime": {"seconds": 48.31, "https_requests": 6_611},
+    }
+
+
+def service_section() -> dict[str, Any]:
+    """What a play through a service adds to the report of a reenactment."""
+    return {
+        "events": 2_722,
+        "subscriptions": 1_494,
+        "unsubscriptions": 393,
+        "outages": 28,
+        "starts": 3,
+        "broken_off": False,
+        "expected": 2_864,
+        "arrived": 2_864,
+        "lost": 0,
+        "misdelivered": 0,
+        "requests": 2_897,
+        "duplicates": 0,
+        "attempted": 2_897,
+        "answered": 2_864,
+        "failed": 33,
+        "refused": 327,
+        "refusals_by_code": {"DELIVERED_AFTER_REVOCATION": 253, "SCOPE_EXCEEDED": 74},
+        "decided_otherwise": 0,
+        "findings": 0,
+        "codes": {"ENDPOINT_COLLISION": 4},
+        "tree_size": 13_057,
+        "root": ROOT,
+        "exit_status": 0,
+        "is_right": True,
+        "database": "reenactment-out/service.db",
+        "log": "reenactment-out/service.log",
+        "verify_command": "grantledger verify --db reenactment-out/service.db",
+        "seconds": 85.35,
     }
 
 
