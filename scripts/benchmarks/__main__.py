@@ -164,7 +164,7 @@ def _say_now_and_then(done: int) -> None:
 
 
 def bench_deliver(options: argparse.Namespace, scratch: Path) -> Row:
-    """Deliveries through the whole service to receivers over TLS; ``--hanging`` adds receivers that never answer."""
+    """Deliveries through the whole service to receivers over TLS; ``--hanging`` adds some that stop answering."""
     from benchmarks import deliver
 
     return deliver.bench_deliver(options, scratch)
@@ -183,6 +183,13 @@ def row(name: str, count: int, result: Measured) -> Row:
     }
 
 
+def bench_monitor(options: argparse.Namespace, scratch: Path) -> Row:
+    """Follow a published log with a seal every 1,000 entries from its beginning: index and backing, then the state kept."""
+    from benchmarks import monitor
+
+    return monitor.bench_monitor(options, scratch)
+
+
 BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "append": (bench_append, 200_000),
     "callers": (bench_callers, 20_000),
@@ -192,6 +199,7 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "deliver": (bench_deliver, 0),
     "authorizations": (bench_authorizations, 64_000),
     "records": (bench_records, 200_000),
+    "monitor": (bench_monitor, 1_000_000),
 }
 
 
@@ -212,7 +220,7 @@ def main() -> None:
         "--hanging",
         type=parse_decimal,
         default=0,
-        help="receivers of `deliver` that never answer, beside 16 that do",
+        help="more receivers of `deliver`, which answer for half of the time and then no more",
     )
     parser.add_argument("--seals", type=parse_decimal, default=10, help="seals in the log of `verify`")
     parser.add_argument("--index", action="store_true", help="`verify` also replays the index")

@@ -17,6 +17,7 @@ import ssl
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ AHEAD_EVENTS = 2_000
 """How many accepted events may wait: enough that the dispatcher never does."""
 WEBHOOKS = 16
 ACCOUNTS = 200
+HANG_PREFIX = "hang"
 DRAIN_SECONDS = 60.0
 
 
@@ -58,39 +60,44 @@ class Place:
 
 
 def bench_deliver(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
-    """Deliveries a second over ``options.seconds``, and again with some receivers that hang."""
+    """Deliveries a second over ``options.seconds``; with ``options.hanging`` then as long again while some hang."""
     with new_database(scratch, options.database) as url:
         place = _prepare(scratch, url, hanging=options.hanging)
-        with measured() as result, _running(place):
-            sent, accepted = _feed(place, options.seconds, options.hanging)
-            counts = _drain(place, accepted if not options.hanging else 0)
-    by_second: dict[int, int] = {}
-    for _host, second, count in counts["arrived"]:
-        by_second[second] = by_second.get(second, 0) + count
-    whole = [
-        by_second.get(second, 0)
-        for second in range(min(by_second) + 2, min(by_second) + int(options.seconds))
-    ]
+        with measured() as result, _running(place), _clients(place) as (service, receivers):
+            feed = Feed(place, service, receivers)
+            begun = int(time.time())
+            feed.run(options.seconds + 2)
+            turned = int(time.time())
+            if options.hanging:
+                receivers.get("/hang").raise_for_status()
+                feed.run(options.seconds + 2)
+            ended = int(time.time())
+            counts = _drain(receivers, feed)
+    rates = _by_second(counts, steady_only=bool(options.hanging))
+    whole = [rates.get(second, 0) for second in range(begun + 2, turned)]
     report = _verify(place)
     result.facts |= {
         "per_second_median": sorted(whole)[len(whole) // 2],
         "per_second_least": min(whole),
-        "handed_in": sent,
-        "parcels": accepted,
-        "arrived": sum(by_second.values()),
+        "handed_in": feed.number,
+        "handed_in_for_those_that_answer": feed.steady,
+        "of_them_arrived": _steady_arrived(counts),
         "distinct": counts["distinct"],
         "wrongly_signed": counts["unsigned"],
         "verify_exit_status": report["exit_status"],
         "attempts_judged": sum(report["counts"].values()),
         "tree_size": report["tree_size"],
     }
-    result.seconds = float(len(whole))
     what = f"ledgered deliveries over {len(whole)} s, {options.database}"
     if options.hanging:
-        what += f", {options.hanging} of {WEBHOOKS + options.hanging} receivers hang"
-        result.facts["offered_to_the_others_per_second"] = round(
-            sent / (options.seconds + 2) * WEBHOOKS / (WEBHOOKS + options.hanging)
-        )
+        what += f", to {WEBHOOKS} of {WEBHOOKS + options.hanging} receivers"
+        during = [rates.get(second, 0) for second in range(turned + 2, ended)]
+        mean, mean_during = sum(whole) / len(whole), sum(during) / len(during)
+        result.facts |= {
+            f"per_second_while_{options.hanging}_hang": round(mean_during),
+            "seconds_while_they_hang": len(during),
+            "lost_percent": round(100 * (1 - mean_during / mean), 1),
+        }
     return {
         "what": what,
         "count": sum(whole),
@@ -102,11 +109,23 @@ def bench_deliver(options: argparse.Namespace, scratch: Path) -> dict[str, Any]:
     }
 
 
+def _by_second(counts: dict[str, Any], *, steady_only: bool) -> Counter[int]:
+    """Arrivals by second, by request of those hosts only that always answer."""
+    by_second: Counter[int] = Counter()
+    for host, second, count in counts["arrived"]:
+        if not (steady_only and host.startswith(HANG_PREFIX)):
+            by_second[second] += count
+    return by_second
+
+
+def _steady_arrived(counts: dict[str, Any]) -> int:
+    return sum(_by_second(counts, steady_only=True).values())
+
+
 def _prepare(scratch: Path, url: str, hanging: int) -> Place:
     """A ledger with developers, webhooks and subscriptions, made by the product's own parts."""
-    hosts = [f"hook{number}.example" for number in range(WEBHOOKS)] + [
-        f"hang{number}.example" for number in range(hanging)
-    ]
+    hosts = [f"hook{number}.example" for number in range(WEBHOOKS)]
+    hosts += [f"{HANG_PREFIX}{number}.example" for number in range(hanging)]
     make_certificate(scratch / "receiver", hosts, SYSTEM_RANDOMNESS)
     receiver_port, port = _free_port(), _free_port()
     environment = {
@@ -207,46 +226,57 @@ def _running(place: Place) -> Iterator[None]:
         raise SystemExit(f"the service did not end cleanly (exit {status})")
 
 
-def _feed(place: Place, seconds: float, hanging: int) -> tuple[int, int]:
-    """Hand in events for a while; how many were handed in, and how many parcels became of them."""
-    client = httpx.Client(
-        base_url=f"http://127.0.0.1:{place.port}",
-        headers={"Authorization": f"Bearer {place.api_key}", "Content-Type": "application/json"},
-        timeout=30,
-    )
-    receivers = _receivers(place)
-    hosts = list(place.accounts)
-    text = "x" * (BODY_BYTES - 700)
-    number = parcels = 0
-    until = time.monotonic() + seconds + 2
-    while time.monotonic() < until:
-        events = []
-        for _ in range(BATCH_EVENTS):
-            accounts = place.accounts[hosts[number % len(hosts)]]
-            events.append(_payload(accounts[number // len(hosts) % len(accounts)], number, text))
-            number += 1
-        answer = client.post("/v1/events", content=json.dumps(events))
-        answer.raise_for_status()
-        parcels += BATCH_EVENTS
-        # Nothing is asked of the service for this: what arrived, the receivers know.
-        while not hanging and parcels - _arrived(receivers, place)["distinct"] > AHEAD_EVENTS:
-            time.sleep(0.05)
-        if hanging:
-            # At a steady rate: parcels of receivers that hang would fill any bound.
-            time.sleep(BATCH_EVENTS / 600)
-    receivers.close()
-    client.close()
-    return number, parcels
+class Feed:
+    """Hands in events for all receivers in turn, so many ahead of what arrived at those that always answer."""
+
+    def __init__(self, place: Place, service: httpx.Client, receivers: httpx.Client) -> None:
+        self._place = place
+        self._service = service
+        self._receivers = receivers
+        self._hosts = list(place.accounts)
+        self._text = "x" * (BODY_BYTES - 700)
+        self.number = 0
+        """Events handed in."""
+        self.steady = 0
+        """Those of them for receivers that always answer; each becomes one parcel."""
+
+    def run(self, seconds: float) -> None:
+        """Hand in events for ``seconds``."""
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            events = [self._next() for _ in range(BATCH_EVENTS)]
+            answer = self._service.post("/v1/events", content=json.dumps(events))
+            answer.raise_for_status()
+            # Nothing is asked of the service for this: what arrived, the receivers know. Parcels for those that hang would
+            # fill any bound.
+            while self.steady - _steady_arrived(_arrived(self._receivers)) > AHEAD_EVENTS:
+                time.sleep(0.05)
+
+    def _next(self) -> dict[str, Any]:
+        host = self._hosts[self.number % len(self._hosts)]
+        accounts = self._place.accounts[host]
+        account = accounts[self.number // len(self._hosts) % len(accounts)]
+        event = _payload(account, self.number, self._text)
+        self.number += 1
+        self.steady += not host.startswith(HANG_PREFIX)
+        return event
 
 
-def _receivers(place: Place) -> httpx.Client:
+@contextmanager
+def _clients(place: Place) -> Iterator[tuple[httpx.Client, httpx.Client]]:
+    """A platform's client of the service, and one of the receivers."""
     context = ssl.create_default_context(cafile=str(place.directory / "receiver" / CA_FILE))
     context.check_hostname = False
-    return httpx.Client(verify=context)
+    headers = {"Authorization": f"Bearer {place.api_key}", "Content-Type": "application/json"}
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{place.port}", headers=headers, timeout=30) as service,
+        httpx.Client(base_url=f"https://127.0.0.1:{place.receiver_port}", verify=context) as receivers,
+    ):
+        yield service, receivers
 
 
-def _arrived(receivers: httpx.Client, place: Place) -> dict[str, Any]:
-    counts: dict[str, Any] = receivers.get(f"https://127.0.0.1:{place.receiver_port}/counts").json()
+def _arrived(receivers: httpx.Client) -> dict[str, Any]:
+    counts: dict[str, Any] = receivers.get("/counts").json()
     return counts
 
 
@@ -264,14 +294,14 @@ def _payload(account: str, number: int, text: str) -> dict[str, Any]:
     return {"for_user_id": account, "direct_message_events": [message]}
 
 
-def _drain(place: Place, expected: int) -> dict[str, Any]:
+def _drain(receivers: httpx.Client, feed: Feed) -> dict[str, Any]:
+    """What arrived, once everything has that can."""
     deadline = time.monotonic() + DRAIN_SECONDS
-    with _receivers(place) as receivers:
-        while True:
-            counts = _arrived(receivers, place)
-            if counts["distinct"] >= expected or time.monotonic() > deadline:
-                return counts
-            time.sleep(0.5)
+    while True:
+        counts = _arrived(receivers)
+        if _steady_arrived(counts) >= feed.steady or time.monotonic() > deadline:
+            return counts
+        time.sleep(0.5)
 
 
 def _verify(place: Place) -> dict[str, Any]:

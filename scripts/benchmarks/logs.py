@@ -13,17 +13,18 @@ from pathlib import Path
 
 from benchmarks.workload import Workload
 from ledger.engines.codec import MsgspecCodec
-from ledger.engines.key_index import KeyIndex
 from ledger.ports import Clock
+from ledger.sequencer.calls import Items
 from ledger.sequencer.draft import Decision, Rejection, checked
 from ledger.sequencer.seal import Sealer
-from ledger.sequencer.sequencer import Items, Sequencer
+from ledger.sequencer.sequencer import Sequencer
 from ledger.store.engine import open_engine
 from ledger.store.entries import SqlEntryStore
 from ledger.store.migrate import upgrade
 from ledger.store.record import FileCheckpointRecord
 from ledger.transparency.publish import publish
 from ledger.vault.ed25519 import Ed25519Signer, from_seed
+from ledger.wiring.index import open_index
 
 ORIGIN = "ledger.example/bench"
 BATCH = 1_000
@@ -66,7 +67,8 @@ def new_database(directory: Path, database: str) -> Iterator[str]:
 
 @contextmanager
 def _open_log(directory: Path, clock: Clock, url: str) -> Iterator[BenchLog]:
-    store = SqlEntryStore(open_engine(url))
+    engine = open_engine(url)
+    store = SqlEntryStore(engine)
     signer = from_seed(ORIGIN, bytes(range(32)))
     sequencer = Sequencer(store, MsgspecCodec(), clock)
     sealer = Sealer(
@@ -76,7 +78,7 @@ def _open_log(directory: Path, clock: Clock, url: str) -> Iterator[BenchLog]:
         origin=ORIGIN,
         signers=[signer],
         verifiers=[signer.verifier()],
-        new_index=KeyIndex,
+        index=open_index(engine),
     )
     try:
         yield BenchLog(directory, store, sequencer, sealer, signer)

@@ -1,7 +1,7 @@
 """The receivers of ``scripts/bench deliver``: a process of its own that answers over TLS and counts.
 
-``python -m benchmarks.receiving DIR PORT SECRET...``: answers challenges for the secrets, deliveries with 200, and those to
-hosts that begin with ``hang`` never. ``GET /counts`` says what came, by host and second.
+``python -m benchmarks.receiving DIR PORT SECRET...``: answers challenges for the secrets, and deliveries with 200. After
+``GET /hang`` those to hosts that begin with ``hang`` are answered no more. ``GET /counts`` says what came.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Counting:
         self.arrived: Counter[tuple[str, int]] = Counter()
         self.deliveries: set[bytes] = set()
         self.unsigned = 0
+        self.hangs = False
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer one request."""
@@ -48,7 +49,7 @@ class Counting:
             body += message.get("body", b"")
             if not message.get("more_body"):
                 break
-        if host.startswith(HANGS):
+        if self.hangs and host.startswith(HANGS):
             await asyncio.sleep(HANG_SECONDS)
         self.arrived[host.decode(), int(time.time())] += 1
         self.deliveries.add(headers.get(b"webhook-id", b""))
@@ -58,6 +59,9 @@ class Counting:
         await _answer(send, 200, b"")
 
     def _get(self, scope: dict[str, Any]) -> bytes:
+        if scope["path"] == "/hang":
+            self.hangs = True
+            return b""
         if scope["path"] == "/counts":
             by_second = [[host, second, count] for (host, second), count in sorted(self.arrived.items())]
             document: dict[str, Any] = {"arrived": by_second, "unsigned": self.unsigned}
