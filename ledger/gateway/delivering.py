@@ -27,6 +27,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -40,7 +41,7 @@ from ledger.gateway.attempt_entries import (
     note_on,
     settle_sent,
 )
-from ledger.gateway.inflight import InFlight
+from ledger.gateway.inflight import Flight, InFlight
 from ledger.gateway.rescue import Watch, read_attempted, settle_open_attempt
 from ledger.gateway.signing import Sender, Signing, WebhookUnknownError
 from ledger.ports import Change, Clock, Permit, Refused, Subject
@@ -97,10 +98,15 @@ class Sent:
     settlement: Settlement
 
 
+def _no_step(step: str) -> None:
+    """Pass by: outside tests nothing happens between two steps."""
+
+
 class Delivering:
     """The state machine of parcels; every method may be called from any thread.
 
     ``owner`` names this process in leases and entries, and no process before it. ``pause`` waits for some seconds.
+    ``reached`` is called at each named step, so that tests can stop the process there.
     """
 
     def __init__(
@@ -119,6 +125,7 @@ class Delivering:
         owner: str,
         on_outcome: Callable[[AttemptNote], None],
         pause: Callable[[float], None] = time.sleep,
+        reached: Callable[[str], None] = _no_step,
     ) -> None:
         self._sequencer = sequencer
         self._registry = registry
@@ -133,6 +140,7 @@ class Delivering:
         self._owner = owner
         self._on_outcome = on_outcome
         self._pause = pause
+        self._reached = reached
         self._lock = threading.Lock()
         self._in_hand: set[str] = set()
         self._owed: deque[Settlement] = deque(maxlen=OWED_MAX)
@@ -163,11 +171,14 @@ class Delivering:
                     prepared[place] = made
                 elif made is not None:
                     ended[place] = ("dead", self._note_end(one, made))
+        self._reached("delivering.prepared")
         decisions = self._ask([ready.draft for ready in prepared.values()]) if prepared else []
+        self._reached("delivering.decided")
         try:
             for (place, ready), decision in zip(prepared.items(), decisions, strict=True):
                 self._take(place, ready, decision, results, ended)
             self._end(leased, ended, results)
+            self._reached("delivering.ended")
         except BaseException:
             # Nobody will send these now: whoever finds the attempts open settles them.
             self._let_go(one for one in results if isinstance(one, Begun))
@@ -180,7 +191,10 @@ class Delivering:
         assert permit.delivery == prepared.leased.parcel.delivery, "a permit is for its own delivery"
         try:
             with self._inflight.enter(permit) as flight:
-                seen = self._transport.post(permit, begun.headers, prepared.body, flight.may_start).observed
+                self._reached("delivering.entered")
+                may_start = partial(self._start, flight)
+                seen = self._transport.post(permit, begun.headers, prepared.body, may_start).observed
+                self._reached("delivering.answered")
         except BaseException:
             # Nobody settles it now: whoever finds the attempt open does.
             self._let_go([begun])
@@ -197,6 +211,13 @@ class Delivering:
         )
         return Sent(begun, seen, settlement)
 
+    def _start(self, flight: Flight) -> int | None:
+        started_at_ms = flight.may_start()
+        if started_at_ms is not None:
+            # Dying here leaves an attempt that counts as possible, although not a byte has left.
+            self._reached("delivering.started")
+        return started_at_ms
+
     def settle(self, sent: Sequence[Sent]) -> bool:
         """Append the settlements of ``sent`` in one batch, again and again; False where they are kept for later."""
         settlements = [one.settlement for one in sent]
@@ -209,6 +230,7 @@ class Delivering:
                     if wait_s is not None:
                         self._pause(wait_s)
                 else:
+                    self._reached("delivering.settled")
                     return True
             self._owed.extend(settlements)
             return False

@@ -69,6 +69,10 @@ def _tell_nobody(note: AttemptNote) -> None:
     """Nobody counts."""
 
 
+def _no_step(step: str) -> None:
+    """Pass by: outside tests nothing happens between two steps."""
+
+
 class Dispatcher:
     """Delivers what the outbox holds; one for a process. ``owner`` names it and no process before it."""
 
@@ -94,12 +98,17 @@ class Dispatcher:
         on_outcome: Callable[[AttemptNote], None] = _tell_nobody,
         wake: threading.Event | None = None,
         pause: Callable[[float], None] = time.sleep,
+        reached: Callable[[str], None] = _no_step,
     ) -> None:
-        """``signer`` is the log's key, for tickets of the log ``origin``; ``on_outcome`` must not raise or wait."""
+        """``signer`` is the log's key, for tickets of the log ``origin``; ``on_outcome`` must not raise or wait.
+
+        ``reached`` is called at each named step, so that tests can stop the process there.
+        """
         self._outbox = outbox
         self._clock = clock
         self._owner = owner
         self._limits = limits
+        self._reached = reached
         self._wake = wake if wake is not None else threading.Event()
         self.signing = Signing(
             registry=registry,
@@ -125,6 +134,7 @@ class Dispatcher:
             owner=owner,
             on_outcome=on_outcome,
             pause=pause,
+            reached=reached,
         )
         self._lock = threading.Lock()
         self._held: Counter[str] = Counter()
@@ -217,6 +227,7 @@ class Dispatcher:
             return limits.trouble_s
         if not leased:
             return limits.idle_s
+        self._reached("dispatch.claimed")
         try:
             results = self._delivering.begin(leased)
         except LedgerError as error:

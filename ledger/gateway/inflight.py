@@ -1,9 +1,15 @@
 """Permits between their decision and the first body byte, and what calls them off (ledger format, section 1.5).
 
 A permit says that an attempt was backed when it was decided. A restriction that is recorded after that (a revocation, a
-suspension) has to reach whoever holds the permit: :meth:`InFlight.restrict` hears of every such entry as soon as it is
-durable, before whoever asked for it is answered, and from then on no permit that it touches starts any more. Whoever
-revokes then waits for those that were faster: :meth:`InFlight.wait_until_clear`.
+suspension, a transfer) has to reach whoever holds the permit. :meth:`InFlight.announce` hears of it before the sequencer
+reads the clock for it, and from then on no permit that it touches starts: what has started did so before the restriction
+takes effect, and nothing starts behind that. Should it come to nothing, the permits that were called off are attempts that
+did not start, and are asked about again. :meth:`InFlight.restrict` hears of it once it is durable, before whoever asked for
+it is answered; where it was another process that appended it, that is the first to be heard of it. Whoever revokes then waits
+for those that were faster: :meth:`InFlight.wait_until_clear`.
+
+Starting is one step: under one lock the clock is read, the permit is still good, and the instant that was read is the one at
+which the first byte counts as handed to the socket.
 
 A permit may be called off before its holder has even entered it here (the two were in one batch), so restrictions are
 remembered for longer than a permit lasts. Permits of other processes are not seen: where there are such, waiting takes as
@@ -15,14 +21,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Literal, Self
 
+from ledger.core.canonical import JsonValue
 from ledger.core.entries import Entry
-from ledger.ports import Clock, Permit
-from ledger.sequencer.batch import SEND_WINDOW_MS
+from ledger.ports import Clock, Permit, Stopwatch
+from ledger.sequencer.instants import SEND_WINDOW_MS
 
 REMEMBERED_SECONDS = 5.0 * SEND_WINDOW_MS / 1000
 
@@ -34,6 +41,7 @@ RESTRICTIONS: Mapping[str, Party] = {
     "grant.suspended": "grant",
     "grant.invalidated": "grant",
     "grant.amended": "grant",
+    "subscription.deleted": "grant",
     "account.suspended": "account",
     "account.deleted": "account",
     "subject.erased": "account",
@@ -70,8 +78,11 @@ class Flight:
         """Leave."""
         self.leave()
 
-    def may_start(self) -> bool:
-        """Whether the first body byte may leave now; True at most once, and then the flight has started."""
+    def may_start(self) -> int | None:
+        """The instant (ms) at which the first body byte leaves, which is now, or None where it may not leave.
+
+        An instant at most once, and then the flight has started.
+        """
         return self._inflight.start(self)
 
     def leave(self) -> None:
@@ -79,25 +90,49 @@ class Flight:
         self._inflight.leave(self)
 
 
+class Announcement:
+    """Restrictions of ``keys`` that are about to be recorded; see :class:`~ledger.ports.permit.Announced`."""
+
+    def __init__(self, inflight: InFlight, keys: frozenset[Key], latest_start_ms: int) -> None:
+        self.keys = keys
+        self.latest_start_ms = latest_start_ms
+        self._inflight = inflight
+
+    def close(self) -> None:
+        """Let permits of these parties start again, as far as no restriction was told of."""
+        self._inflight.withdraw(self)
+
+
 class InFlight:
-    """The permits of this process. ``is_alone`` says that no other process sends for this log. Safe from any thread."""
+    """The permits of this process. ``is_alone`` says that no other process sends for this log. Safe from any thread.
+
+    ``stopwatch`` is the one that permits end by, which is the sequencer's.
+    """
 
     def __init__(
-        self, clock: Clock, *, is_alone: bool = True, sleep: Callable[[float], None] = time.sleep
+        self,
+        clock: Clock,
+        *,
+        is_alone: bool = True,
+        sleep: Callable[[float], None] = time.sleep,
+        stopwatch: Stopwatch = time.monotonic,
     ) -> None:
         self._clock = clock
         self._is_alone = is_alone
         self._sleep = sleep
+        self._stopwatch = stopwatch
         self._changed = threading.Condition()
         self._flights: set[Flight] = set()
         self._restricted: dict[Key, int] = {}
         self._remembered: deque[tuple[float, Key, int]] = deque()
         self._lent: deque[Permit] = deque()
+        self._announced: Counter[Key] = Counter()
+        self._latest_start_ms = -1
 
     def enter(self, permit: Permit) -> Flight:
         """The flight of ``permit``, called off already where a restriction after its decision is known."""
         with self._changed:
-            is_called_off = any(self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit))
+            is_called_off = self._is_restricted(permit)
             flight = Flight(permit, self, is_called_off)
             if not is_called_off:
                 self._flights.add(flight)
@@ -108,26 +143,31 @@ class InFlight:
 
         Then it must not be handed out.
         """
-        now_ms = self._clock.now_ms()
+        now_s = self._stopwatch()
         with self._changed:
-            while self._lent and self._lent[0].send_before_ms < now_ms - SEND_WINDOW_MS:
+            while self._lent and self._lent[0].ends_at_s < now_s - SEND_WINDOW_MS / 1_000:
                 self._lent.popleft()
-            if any(self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit)):
+            if self._is_restricted(permit):
                 return False
             self._lent.append(permit)
         return True
 
-    def start(self, flight: Flight) -> bool:
+    def start(self, flight: Flight) -> int | None:
         """See :meth:`Flight.may_start`."""
+        permit = flight.permit
         with self._changed:
+            now_ms = self._clock.now_ms()
             may_start = (
                 flight in self._flights
                 and not flight.is_decided
-                and self._clock.now_ms() < flight.permit.send_before_ms
+                and now_ms < permit.send_before_ms
+                and self._stopwatch() < permit.ends_at_s
             )
             flight.is_decided = True
+            if may_start:
+                self._latest_start_ms = max(now_ms, self._latest_start_ms)
             self._changed.notify_all()
-        return may_start
+        return now_ms if may_start else None
 
     def leave(self, flight: Flight) -> None:
         """See :meth:`Flight.leave`."""
@@ -136,12 +176,33 @@ class InFlight:
             self._flights.discard(flight)
             self._changed.notify_all()
 
+    def announce(self, stated: Iterable[Mapping[str, JsonValue]]) -> Announcement | None:
+        """Call off what entries with the members ``stated`` would touch; see :class:`~ledger.ports.permit.Announce`."""
+        keys = frozenset(_keys_touched(stated))
+        if not keys:
+            return None
+        with self._changed:
+            self._announced.update(keys)
+            for flight in self._flights:
+                if not flight.is_decided and not keys.isdisjoint(_keys_of(flight.permit)):
+                    flight.is_called_off = flight.is_decided = True
+            self._changed.notify_all()
+            return Announcement(self, keys, self._latest_start_ms)
+
+    def withdraw(self, announcement: Announcement) -> None:
+        """See :meth:`Announcement.close`."""
+        with self._changed:
+            self._announced.subtract(announcement.keys)
+            for key in announcement.keys:
+                if not self._announced[key]:
+                    del self._announced[key]
+
     def restrict(self, entries: Iterable[Entry]) -> None:
         """Call off the permits that ``entries`` touch and that were decided before them; never waits.
 
         Handed to the sequencer, which tells of entries as soon as they are durable.
         """
-        now_s = time.monotonic()
+        now_s = self._stopwatch()
         for entry in entries:
             party = RESTRICTIONS.get(entry.kind)
             if party is not None:
@@ -183,18 +244,23 @@ class InFlight:
             ("endpoint", endpoint),
         )
         keys = {(party, value) for party, value in named if value is not None}
-        wait_ms = SEND_WINDOW_MS if not self._is_alone else self._lent_for_ms(keys)
-        if wait_ms:
-            self._sleep(wait_ms / 1000)
+        wait_s = SEND_WINDOW_MS / 1_000 if not self._is_alone else self._lent_for_s(keys)
+        if wait_s:
+            self._sleep(wait_s)
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_pending(keys), timeout_s)
 
-    def _lent_for_ms(self, keys: set[Key]) -> int:
+    def _lent_for_s(self, keys: set[Key]) -> float:
         """How long permits of ``keys`` that were handed out still last, at most as long as any permit does."""
-        now_ms = self._clock.now_ms()
+        now_s = self._stopwatch()
         with self._changed:
-            ends = [one.send_before_ms for one in self._lent if not keys.isdisjoint(_keys_of(one))]
-        return min(SEND_WINDOW_MS, max(0, max(ends, default=now_ms) - now_ms))
+            ends_s = [one.ends_at_s for one in self._lent if not keys.isdisjoint(_keys_of(one))]
+        return min(SEND_WINDOW_MS / 1_000, max(0.0, max(ends_s, default=now_s) - now_s))
+
+    def _is_restricted(self, permit: Permit) -> bool:
+        return any(
+            key in self._announced or self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit)
+        )
 
     def _is_pending(self, keys: set[Key]) -> bool:
         return any(
@@ -210,3 +276,13 @@ def _keys_of(permit: Permit) -> tuple[Key, ...]:
         ("app", permit.app),
         ("endpoint", permit.endpoint),
     )
+
+
+def _keys_touched(stated: Iterable[Mapping[str, JsonValue]]) -> Iterator[Key]:
+    """The parties that entries of these members restrict; of what is malformed, and so never recorded, none."""
+    for members in stated:
+        kind = members.get("kind")
+        party = RESTRICTIONS.get(kind) if isinstance(kind, str) else None
+        value = None if party is None else members.get(party)
+        if party is not None and isinstance(value, str):
+            yield party, value

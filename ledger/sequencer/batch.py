@@ -23,10 +23,8 @@ from ledger.ports import Change, Codec, NewEntry, StoredEntry
 from ledger.ports.permit import Permit, Refused
 from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection
 from ledger.sequencer.gate import Backing, check_gate
-from ledger.sequencer.state import State
-
-SEND_WINDOW_MS = 1_000
-"""How long a permit lasts at most (ledger format, section 1.5)."""
+from ledger.sequencer.instants import SEND_WINDOW_MS, Instants
+from ledger.sequencer.state import Head, State
 
 _SERVER_AT = frozenset({"at"})
 _NEVER_STATED = frozenset({*LEDGER_MEMBERS, "previous_developer", "received_by"})
@@ -70,13 +68,18 @@ def _attempt_uids(members: Mapping[str, JsonValue]) -> tuple[str, str]:
 class Batch:
     """Rows to append after ``state.head``, in the making.
 
-    ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``now_ms`` is the clock,
-    clamped by the caller. ``changes`` become durable with the rows; ``bearing`` are those of the rows that moved the
-    history; ``prev`` is the link to what was there before.
+    ``taken`` are the entries, durable or about to be, that hold one of the batch's uids; ``instants`` says when they are
+    recorded, ``began_at_s`` when judging began, by the clock that permits end by. ``changes`` become durable with the rows;
+    ``bearing`` are those of the rows that moved the history; ``prev`` is the link to what was there before.
     """
 
     def __init__(
-        self, state: State, codec: Codec, taken: Mapping[str, StoredEntry | NewEntry], now_ms: int
+        self,
+        state: State,
+        codec: Codec,
+        taken: Mapping[str, StoredEntry | NewEntry],
+        instants: Instants,
+        began_at_s: float,
     ) -> None:
         self.rows: list[NewEntry] = []
         self.changes: list[Change] = []
@@ -84,11 +87,18 @@ class Batch:
         self._state = state
         self._history: History = state.history
         self._codec = codec
-        self.now_ms = now_ms
+        self._instants = instants
+        self._began_at_s = began_at_s
         self._start = state.head.size
         self.prev = state.head.link
         self._prev = self.prev
         self._held: dict[str, StoredEntry | NewEntry] = dict(taken)
+
+    @property
+    def head(self) -> Head:
+        """The end of the log once the rows, of which there are some, are durable."""
+        last, instants = self.rows[-1], self._instants
+        return Head(last.seq + 1, last.leaf_hash, instants.now_ms, instants.is_shared, instants.turned)
 
     def find(self, uids: Iterable[str]) -> dict[str, StoredEntry | NewEntry]:
         """The rows of this batch that hold one of ``uids``, and those of ``taken`` that do."""
@@ -135,7 +145,7 @@ class Batch:
         if earlier is not None:
             return _repeat_refused(earlier, draft)
         try:
-            answer = check_gate(self._history, draft.members, self.now_ms)
+            answer = check_gate(self._history, draft.members, self._instants.now_ms)
         except RejectedError as error:
             return Rejection(error.reason, "malformed")
         if isinstance(answer, Backing):
@@ -149,7 +159,7 @@ class Batch:
         return Refused(row.seq, row.leaf_hash, answer.code, True, answer.nearest)
 
     def _permit(self, uid: str, draft: AttemptDraft, backing: Backing) -> Permit | Rejection:
-        now_ms = self.now_ms
+        now_ms = self._instants.now_ms
         # What is recorded by now and takes effect within the window ends the permit: a byte that leaves before it is
         # backed by all that was known.
         send_before_ms = min(now_ms + SEND_WINDOW_MS, backing.until_ms, self._state.next_change_ms(now_ms))
@@ -173,6 +183,7 @@ class Batch:
             data = self._codec.encode_checked(members) if draft.is_checked else self._codec.encode(members)
         except FormatError as error:
             return Rejection(str(error), "malformed")
+        self._instants.is_shared = True
         row = self._link(seq, uid, data, False)
         self.changes += draft.changes_if_permitted
         return Permit(
@@ -187,6 +198,7 @@ class Batch:
             str(members["developer"]),
             str(members["app"]),
             backing.grant,
+            self._began_at_s + (send_before_ms - now_ms) / 1_000,
         )
 
     def _append(
@@ -199,13 +211,14 @@ class Batch:
     ) -> NewEntry | Rejection:
         """Put the entry of ``members``, which this method changes, at the end; ``uid`` is free."""
         seq = self._start + len(self.rows)
+        kind = members.get("kind")
+        now_ms = self._instants.of(kind, members) if isinstance(kind, str) else self._instants.now_ms
         if "at" not in members:
-            members["at"] = self.now_ms
+            members["at"] = now_ms
         members["v"] = 1
         members["seq"] = seq
         members["prev"] = self._prev
-        members["recorded_at"] = self.now_ms
-        kind = members.get("kind")
+        members["recorded_at"] = now_ms
         try:
             if not isinstance(kind, str) or kind in COMPLETED_KINDS:
                 try:
@@ -224,6 +237,8 @@ class Batch:
             reason = check_admission(self._history, members, live)
             if reason is not None:
                 return Rejection(reason)
+        assert isinstance(kind, str), "the codec accepted a kind that is none"
+        self._instants.take(kind, members, now_ms)
         bearing = kind in STATE_KINDS
         if bearing:
             entry = self._codec.decode(data)

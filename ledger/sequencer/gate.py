@@ -3,6 +3,10 @@
 It asks the rule about whoever owns the intended endpoint at this moment, because that is who will receive; and it
 refuses an intent that has gone stale on the way through a queue. The verifier asks the same rule about the destination
 that was observed. The two share nothing else.
+
+An attempt for a subscription is asked about the grant that this subscription is (delivery protocol, section 3.1), and about
+no other: what the account allows at another webhook of the app is no leave to send to this one. The rule would call it
+backed, so that this refuses more than the verifier accuses of, and never less.
 """
 
 from __future__ import annotations
@@ -68,15 +72,30 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
     intent = history.recall.ask(_check_intent, history, (endpoint, developer, app, environment), now_ms)
     if isinstance(intent, NotBacked):
         return intent
+    subscription, only = _subscribed(history, members)
     backed = None
     if intent.is_in_good_standing:
-        backed = find_backing_among_good(history, account, developer, app, environment, event_type, now_ms)
+        backed = find_backing_among_good(
+            history, account, developer, app, environment, event_type, now_ms, only=only
+        )
     if backed is None:
-        no = explain(history, Question(account, developer, app, environment, event_type, now_ms))
+        question = Question(account, developer, app, environment, event_type, now_ms)
+        no = explain(history, question, only=only)
         return NotBacked(no.code, no.misses)
+    if subscription is not None and history.has_ended(subscription, now_ms):
+        return NotBacked("DELIVERED_AFTER_REVOCATION")
     scope = scope_of(event_type)
     assert scope is not None, "an event type without a scope is never backed"
     return Backing(backed.grant, backed.version, scope, intent.url, backed.until_ms)
+
+
+def _subscribed(history: History, members: Mapping[str, JsonValue]) -> tuple[str | None, str | None]:
+    """The subscription that the attempt is made for, and the grant that it is; none where the log knows no such."""
+    subscription = members.get("subscription")
+    if type(subscription) is not str:
+        return None, None
+    made = history.subscriptions.get(subscription)
+    return (None, None) if made is None else (subscription, made.grant)
 
 
 def _check_intent(

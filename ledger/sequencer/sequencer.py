@@ -23,21 +23,24 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from queue import SimpleQueue
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, TypeVar, cast
 
 import structlog
 
 from ledger.core.entries import Entry
+from ledger.core.history import History
 from ledger.errors import LedgerError, StoreError
-from ledger.ports import Clock, Codec, EntryStore, NewEntry, StoredEntry
+from ledger.ports import Announce, Announced, Clock, Codec, EntryStore, NewEntry, Stopwatch, StoredEntry
+from ledger.sequencer.announcing import Announcements
 from ledger.sequencer.batch import Batch, uids_of
+from ledger.sequencer.calls import Call, Flight, Items, Judged
 from ledger.sequencer.committing import OvertakenError, make_durable
 from ledger.sequencer.draft import AttemptDraft, Decision, Draft, Outcome, Rejection
+from ledger.sequencer.instants import Instants
 from ledger.sequencer.recover import catch_up, load_bearing, recover
 from ledger.sequencer.state import Head, State
 
@@ -53,7 +56,7 @@ Python's own 5 ms it would get it back only when the next batch is judged, and t
 CONTENDED_SECONDS = 60.0
 """How long every batch holds the turn to write after another writer was seen to be at work at the same time."""
 
-Items = Sequence[Draft | AttemptDraft]
+_Told = TypeVar("_Told")
 
 WITHDRAWN = Rejection("another record of the same call was rejected", "withdrawn")
 
@@ -68,39 +71,14 @@ def _tell_nobody(entries: Sequence[Entry]) -> None:
     """Nobody asked to be told."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """Items of one caller, answered together and never split; ``whole`` means all of them or none."""
-
-    items: Items
-    future: Future[list[Decision]]
-    whole: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Judged:
-    """A batch on its way to the disk, with the outcomes that its callers get once it is durable."""
-
-    calls: Sequence[_Call]
-    batch: Batch
-    outcomes: Sequence[Decision]
-
-
-@dataclass(frozen=True, slots=True)
-class _Flight:
-    """A batch that is being committed; ``landed`` tells whether it is durable, when that is known."""
-
-    batch: Batch
-    landed: Future[bool]
-
-
 class Sequencer:
     """Appends to the log in ``store``; start one for a log in each process that appends.
 
     ``batch_items_max`` bounds a transaction (an all-or-nothing call may exceed it). ``on_durable`` is told of entries that
     bear state, own ones before their callers are answered, and those of other processes when they are noticed; it must
-    neither raise nor wait, and comes from any of the sequencer's threads. ``reached`` is called at each named step, so
-    that tests can stop the process or raise there. Use as a context manager, or call :meth:`close`.
+    neither raise nor wait, and comes from any of the sequencer's threads. ``announce`` is told of what may be about to
+    restrict, before it is recorded. ``stopwatch`` is what permits end by beside the clock. ``reached`` is called at each
+    named step, so that tests can stop the process or raise there. Use as a context manager, or call :meth:`close`.
     """
 
     def __init__(
@@ -111,6 +89,8 @@ class Sequencer:
         *,
         batch_items_max: int = BATCH_ITEMS_MAX,
         on_durable: Callable[[Sequence[Entry]], None] = _tell_nobody,
+        announce: Announce | None = None,
+        stopwatch: Stopwatch = time.monotonic,
         reached: Callable[[str], None] = _no_step,
     ) -> None:
         """Recover the state from ``store`` and start the writer; raises ForkError or StoreError as ``recover`` does."""
@@ -120,14 +100,16 @@ class Sequencer:
         self._clock = clock
         self._batch_items_max = batch_items_max
         self._on_durable = on_durable
+        self._announcements = Announcements(announce)
+        self._stopwatch = stopwatch
         self._reached = reached
         self._state: State | None = recover(store, codec)
-        self._size = self._state.head.size
-        self._queue: SimpleQueue[_Call | None] = SimpleQueue()
+        self._size = self._told_size = self._state.head.size
+        self._queue: SimpleQueue[Call | None] = SimpleQueue()
         self._submitting = threading.Lock()
         self._closed = False
-        self._flight: _Flight | None = None
-        self._overtaken: Sequence[_Call] = ()
+        self._flight: Flight | None = None
+        self._overtaken: Sequence[Call] = ()
         self._contended_until_s = 0.0
         # The setting is the process's, and shorter turns serve its other threads as well.
         sys.setswitchinterval(min(sys.getswitchinterval(), SWITCH_INTERVAL_SECONDS))
@@ -179,6 +161,15 @@ class Sequencer:
         self._submit([], False).result()
         return self._size
 
+    def look(self, question: Callable[[History, int], _Told]) -> _Told:
+        """What ``question`` makes of the history and of now (ms, as entries have it); changes neither and is quick.
+
+        Asked between two batches, of what is durable by then, whoever appended it. Raises as :meth:`append`.
+        """
+        call = Call((), Future(), True, question)
+        self._hand_over(call)
+        return cast(_Told, call.future.result())
+
     def close(self) -> None:
         """Finish what was handed over, then stop the writer; later calls raise StoreError. May be called twice."""
         with self._submitting:
@@ -189,20 +180,27 @@ class Sequencer:
         self._committer.shutdown()
 
     def _submit(self, items: Items, whole: bool) -> Future[list[Decision]]:
-        call = _Call(items, Future(), whole)
+        call = Call(items, Future(), whole)
+        self._hand_over(call)
+        return call.future
+
+    def _hand_over(self, call: Call) -> None:
         with self._submitting:
             if self._closed:
                 raise StoreError("the sequencer is closed: nothing was appended")
             self._queue.put(call)
-        return call.future
 
     def _run(self) -> None:
-        held: _Call | None = None
+        held: Call | None = None
         while True:
             first = held if held is not None else self._queue.get()
             if first is None:
                 self._land()
                 return
+            if first.question is not None:
+                held = None
+                self._tell_of(first.question, first.future)
+                continue
             calls, held = [first], None
             count = len(first.items)
             # Whatever has queued up meanwhile shares the transaction; nobody waits for a batch to fill.
@@ -219,7 +217,16 @@ class Sequencer:
                 count += len(following.items)
             self._answer(calls)
 
-    def _answer(self, calls: Sequence[_Call]) -> None:
+    def _tell_of(self, question: Callable[[History, int], Any], future: Future[Any]) -> None:
+        """Answer ``question`` from what is durable."""
+        try:
+            self._land()
+            state = self._current_state()
+            future.set_result(question(state.history, self._read_clock(state.head)))
+        except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
+            future.set_exception(error)
+
+    def _answer(self, calls: Sequence[Call]) -> None:
         """Judge ``calls`` as one batch and send it to the disk; whatever goes wrong, each caller is told."""
         calls = [call for call in calls if call.future.set_running_or_notify_cancel()]
         judged = None
@@ -239,11 +246,11 @@ class Sequencer:
                 judged = None
         if judged.batch.rows:
             landed = self._committer.submit(self._commit, judged)
-            self._flight = _Flight(judged.batch, landed)
+            self._flight = Flight(judged.batch, landed)
         else:
             self._tell(judged)
 
-    def _answer_in_turn(self, calls: Sequence[_Call]) -> None:
+    def _answer_in_turn(self, calls: Sequence[Call]) -> None:
         """Judge and append ``calls`` while nobody else can append."""
         try:
             with self._store.turn() as turn:
@@ -259,7 +266,7 @@ class Sequencer:
         elif not self._acknowledge(judged):
             self._state = None
 
-    def _judge_calls(self, calls: Sequence[_Call]) -> _Judged:
+    def _judge_calls(self, calls: Sequence[Call]) -> Judged:
         """Judge the items of ``calls`` on the state after the batch in flight, and move the state on."""
         state = self._current_state()
         items = [item for call in calls for item in call.items]
@@ -268,19 +275,29 @@ class Sequencer:
         taken: dict[str, StoredEntry | NewEntry] = dict(self._store.fetch_by_uids(uids)) if uids else {}
         if self._flight is not None:
             taken |= self._flight.batch.find(uids)
-        batch = Batch(state, self._codec, taken, self._read_clock(state.head))
+        announced = self._announcements.make(items)
+        # Behind the announcement: whatever starts from now on is not touched by what is judged here.
+        batch = self._new_batch(state, taken, announced)
         # Any way out but the last lines leaves the state unusable: judging has moved it.
         self._state = None
         outcomes = batch.judge_all(items, named)
         if calls and calls[0].whole and any(isinstance(outcome, Rejection) for outcome in outcomes):
             outcomes = [_withdrawn(outcome, state.head.size) for outcome in outcomes]
             self._state = None if batch.bearing else state
-            return _Judged(calls, Batch(state, self._codec, {}, batch.now_ms), outcomes)
+            return Judged(calls, self._new_batch(state, {}, announced), outcomes, announced)
         if batch.rows:
             self._reached("append.judged")
-            state.head = Head(batch.rows[-1].seq + 1, batch.rows[-1].leaf_hash, batch.now_ms)
+            state.head = batch.head
         self._state = state
-        return _Judged(calls, batch, outcomes)
+        return Judged(calls, batch, outcomes, announced)
+
+    def _new_batch(
+        self, state: State, taken: dict[str, StoredEntry | NewEntry], announced: Announced | None
+    ) -> Batch:
+        began_at_s, now_ms = self._stopwatch(), self._read_clock(state.head)
+        latest_start_ms = -1 if announced is None else announced.latest_start_ms
+        instants = Instants(state.head, max(now_ms, latest_start_ms), latest_start_ms)
+        return Batch(state, self._codec, taken, instants, began_at_s)
 
     def _current_state(self) -> State:
         """The state after the batch in flight, else after all that anybody has appended by now."""
@@ -290,16 +307,18 @@ class Sequencer:
         state = self._state
         if state is None:
             state = self._state = recover(self._store, self._codec)
-            if self._size < state.head.size:
-                self._on_durable(load_bearing(self._store, self._codec, self._size, state.head.size))
-            self._size = state.head.size
+            if self._told_size < state.head.size:
+                self._on_durable(load_bearing(self._store, self._codec, self._told_size, state.head.size))
+            self._size = self._told_size = state.head.size
+            # Nothing is on its way now: whatever of these is in the log was told just now, and the others are not there.
+            self._announcements.close_all()
         elif self._flight is None and self._store.size() != state.head.size:
             if time.monotonic() < self._contended_until_s:
                 self._contended_until_s = time.monotonic() + CONTENDED_SECONDS
             self._state = None  # folding may stop half-way
             self._on_durable(catch_up(self._store, self._codec, state))
             self._state = state
-            self._size = state.head.size
+            self._size = self._told_size = state.head.size
         return state
 
     def _land(self) -> bool:
@@ -317,7 +336,7 @@ class Sequencer:
                 self._answer_in_turn(overtaken)
         return landed
 
-    def _commit(self, judged: _Judged) -> bool:
+    def _commit(self, judged: Judged) -> bool:
         """Make a batch durable and answer its callers; runs in the committing thread. Whether all went well."""
         batch = judged.batch
         try:
@@ -325,14 +344,14 @@ class Sequencer:
         except OvertakenError:
             self._overtaken = judged.calls
             # The judging thread may be waiting for something to do; it lands this batch before anything else.
-            self._queue.put(_Call((), Future(), False))
+            self._queue.put(Call((), Future(), False))
             return False
         except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
             _fail(judged.calls, error)
             return False
         return self._acknowledge(judged)
 
-    def _acknowledge(self, judged: _Judged) -> bool:
+    def _acknowledge(self, judged: Judged) -> bool:
         """Tell everybody that a batch is durable; whether all went well."""
         try:
             self._size = judged.batch.rows[-1].seq + 1
@@ -340,6 +359,8 @@ class Sequencer:
             self._reached("append.durable")
             if judged.batch.bearing:
                 self._on_durable(judged.batch.bearing)
+            self._told_size = self._size
+            self._announcements.close(judged.announced)
             self._reached("append.acknowledging")
         except BaseException as error:  # noqa: BLE001 - whatever it is, callers must not wait for ever
             _fail(judged.calls, error)
@@ -347,7 +368,9 @@ class Sequencer:
         self._tell(judged)
         return True
 
-    def _tell(self, judged: _Judged) -> None:
+    def _tell(self, judged: Judged) -> None:
+        if not judged.batch.rows:
+            self._announcements.close(judged.announced)
         start = 0
         for call in judged.calls:
             end = start + len(call.items)
@@ -361,7 +384,7 @@ class Sequencer:
         return max(now_ms, head.recorded_at_ms)
 
 
-def _fail(calls: Sequence[_Call], error: BaseException) -> None:
+def _fail(calls: Sequence[Call], error: BaseException) -> None:
     if not isinstance(error, LedgerError):
         log.error("sequencer.failed", error=repr(error), calls=len(calls))
     for call in calls:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from ledger.core.chain import ZERO_PREV
@@ -13,11 +14,17 @@ from ledger.core.history import History
 
 @dataclass(slots=True)
 class Head:
-    """The end of the log: its size, the leaf hash and ``recorded_at`` of its last entry (none and 0 when empty)."""
+    """The end of the log: its size, the leaf hash and ``recorded_at`` of its last entry (none and 0 when empty).
+
+    ``is_shared`` and ``turned`` say what else was recorded at that very millisecond
+    (:mod:`ledger.sequencer.instants`); where that is not known, it is shared.
+    """
 
     size: int = 0
     leaf_hash: bytes | None = None
     recorded_at_ms: int = 0
+    is_shared: bool = True
+    turned: AbstractSet[tuple[str, str]] = frozenset()
 
     @property
     def link(self) -> str:

@@ -21,6 +21,8 @@ class Faults:
     """Which writes fail. ``planned`` are ``[how many more pass, then what]``."""
 
     def __init__(self) -> None:
+        self.on_commit: Callable[[], None] = lambda: None
+        """Called when a batch is judged and not durable yet, and when it is durable and nobody knows."""
         self._planned: list[list[Any]] = []
         self._is_blind = False
         self.happened: list[str] = []
@@ -36,6 +38,8 @@ class Faults:
 
     def write(self, name: str, really: Callable[[], Any]) -> Any:
         """Do the write ``really``, or not, as planned."""
+        if name == "append":
+            really = self._watched(really)
         fault = self._next()
         if fault is None:
             return really()
@@ -49,6 +53,14 @@ class Faults:
             raise Died(name)
         self._is_blind = fault == "blind" and name == "append"
         raise StoreError(f"{name} is reported as failed on purpose")
+
+    def _watched(self, really: Callable[[], Any]) -> Callable[[], Any]:
+        def commit() -> None:
+            self.on_commit()
+            really()
+            self.on_commit()
+
+        return commit
 
     def look(self) -> None:
         """Fail the look at the log that follows a blind fault, once."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from ledger.gateway.delivering import Begun, Delivering, Prepared
+from ledger.gateway.inflight import InFlight
 from ledger.gateway.signing import Sender, Signing
 from ledger.ports import Permit
 from ledger.ports.sending import MayStart
+from ledger.sequencer.batch import Batch
 from ledger.sequencer.draft import AttemptDraft, Decision
+from ledger.sequencer.instants import Instants
 from tests.simulation.network import SimulatedTransport
 
 CACHED_FOR_MS = 360_000
@@ -19,8 +23,8 @@ CACHED_FOR_MS = 360_000
 class HeedlessTransport(SimulatedTransport):
     """Looks at the time and asks nobody whether the body may leave."""
 
-    def leaves(self, permit: Permit, may_start: MayStart) -> bool:
-        return self.network.clock.now_ms() < permit.send_before_ms
+    def leaves(self, permit: Permit, may_start: MayStart) -> int | None:
+        return super().leaves(permit, self.network.clock.now_ms)
 
 
 class AddressTransport(SimulatedTransport):
@@ -53,7 +57,9 @@ def reuse_permits(patch: Callable[[type, str, Any], None]) -> None:
             remembered[parcel.delivery, parcel.attempt] = begun
         elif (parcel.delivery, parcel.attempt) in remembered and results[place] is None:
             old = remembered[parcel.delivery, parcel.attempt]
-            results[place] = Begun(ready, replace_permit(old.permit, send_before_ms=2**52), old.headers)
+            results[place] = Begun(
+                ready, replace_permit(old.permit, send_before_ms=2**52, ends_at_s=math.inf), old.headers
+            )
 
     patch(Delivering, "_take", take_again)
 
@@ -82,6 +88,7 @@ def _forge(delivering: Delivering, members: Mapping[str, Any]) -> Permit:
         members["developer"],
         members["app"],
         "g-forged",
+        math.inf,
     )
 
 
@@ -101,6 +108,27 @@ def forget_settlements(patch: Callable[[type, str, Any], None]) -> None:
     """A settlement that cannot be appended is dropped, and so is the rescue of what was left open."""
     patch(Delivering, "_append", lambda self, settlements: None)
     patch(Delivering, "_find_out", lambda self, prepared, attempted: None)
+
+
+def restrict_when_durable(patch: Callable[[type, str, Any], None]) -> None:
+    """A restriction is heard of when it is durable, and not before."""
+    patch(InFlight, "announce", lambda self, stated: None)
+
+
+def share_instants(patch: Callable[[type, str, Any], None]) -> None:
+    """While the clock stands still, everything is recorded at one instant."""
+    patch(Instants, "of", lambda self, kind, members: self.now_ms)
+
+
+def trust_the_clock(patch: Callable[[type, str, Any], None]) -> None:
+    """Permits last until the host's clock says that they are over."""
+    permit = Batch._permit
+
+    def endless(self: Batch, uid: str, draft: AttemptDraft, backing: Any) -> Any:
+        made = permit(self, uid, draft, backing)
+        return replace_permit(made, ends_at_s=math.inf) if isinstance(made, Permit) else made
+
+    patch(Batch, "_permit", endless)
 
 
 def replace_permit(permit: Permit, **changed: Any) -> Permit:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
@@ -16,8 +17,8 @@ from urllib.parse import urlsplit
 from ledger.core.webhook_auth import SIGNATURE_HEADER, response_token
 from ledger.ports import Permit
 from ledger.ports.sending import Answer, Disclosure, MayStart, ObservedDelivery
+from tests.simulation.clock import SimulatedClock
 from tests.simulation.faults import Died
-from tests.support.log_world import SetClock
 
 ADDRESS = "203.0.113.7"
 """All hosts have the same address and the same path: the circumstances of 2018."""
@@ -47,9 +48,12 @@ class Arrived:
 
 @dataclass
 class Network:
-    """All servers. ``meanwhile`` runs while a body waits to leave; ``on_byte`` when one does."""
+    """All servers. ``meanwhile`` runs while a body waits to leave; ``on_byte`` when one does.
 
-    clock: SetClock
+    ``leaving`` is set while the body that waits may leave in the middle of somebody's commit (:meth:`commit`).
+    """
+
+    clock: SimulatedClock
     random: random.Random
     secrets: dict[str, str] = field(default_factory=dict)
     arrived: list[Arrived] = field(default_factory=list)
@@ -60,6 +64,12 @@ class Network:
     )
     trouble: float = 0.5
     is_deadly: bool = True
+    leaving: Callable[[], None] | None = None
+
+    def commit(self) -> None:
+        """A batch is on its way to the disk, and the body that waits, if any, may be faster."""
+        if self.leaving is not None:
+            self.leaving()
 
     def fate(self) -> Fate:
         """How the next delivery goes."""
@@ -68,6 +78,48 @@ class Network:
         fates: tuple[Fate, ...] = ("refuses", "unreachable", "hangs", "answers", "dies before", "dies after")
         drawn = self.random.choice(fates)
         return "answers" if drawn.startswith("dies") and not self.is_deadly else drawn
+
+
+class Departure:
+    """The first byte of a body, which leaves once, ``leave`` says when (or None): now, or in the middle of a commit."""
+
+    def __init__(self, leave: Callable[[], int | None]) -> None:
+        self._leave = leave
+        self._left: list[int | None] = []
+        self._broken: BaseException | None = None
+
+    @contextmanager
+    def during_a_commit(self, network: Network) -> Iterator[None]:
+        """Let it leave during one of the commits within the block, if there are any."""
+        passing = network.random.randrange(3)
+
+        def leave() -> None:
+            nonlocal passing
+            passing -= 1
+            if passing < 0 and not self._left:
+                network.clock.ms += network.random.randrange(4)
+                self._go()
+
+        network.leaving = leave
+        try:
+            yield
+        finally:
+            network.leaving = None
+
+    def result(self) -> int | None:
+        """When it left; lets it leave now where it has not yet."""
+        if not self._left:
+            self._go()
+        if self._broken is not None:
+            raise self._broken
+        return self._left[0]
+
+    def _go(self) -> None:
+        self._left.append(None)
+        try:
+            self._left[0] = self._leave()
+        except BaseException as broken:  # noqa: BLE001 - for the player, and not for the sequencer, in whose thread it is
+            self._broken = broken
 
 
 class SimulatedTransport:
@@ -81,16 +133,18 @@ class SimulatedTransport:
         began_at_ms = clock.now_ms()
         fate = network.fate()
         clock.ms += network.random.randrange(20)
-        network.meanwhile(permit)
         host = self.host_of(permit)
+        departure = Departure(lambda: self._leave(permit, host, headers, body, may_start))
+        is_early = fate not in ("unreachable", "dies before") and network.random.random() < 0.5
+        with departure.during_a_commit(network) if is_early else nullcontext():
+            network.meanwhile(permit)
         if fate == "unreachable":
             return self._answer(host, began_at_ms, None, "none", error="ConnectError: refused")
         if fate == "dies before":
             raise Died("before the first byte")
-        if not self.leaves(permit, may_start):
+        started_at_ms = departure.result()
+        if started_at_ms is None:
             return self._answer(host, began_at_ms, None, "none", error="called off", is_called_off=True)
-        started_at_ms = clock.now_ms()
-        network.on_byte(permit, host, body, headers)
         status = {"answers": 200, "refuses": network.random.choice((204, 404, 500))}.get(fate)
         network.arrived.append(Arrived(host, started_at_ms, permit, body, dict(headers), status))
         if fate == "dies after":
@@ -100,9 +154,20 @@ class SimulatedTransport:
             return self._answer(host, started_at_ms, None, "possible", error="ReadTimeout", is_timeout=True)
         return self._answer(host, started_at_ms, status, "confirmed")
 
-    def leaves(self, permit: Permit, may_start: MayStart) -> bool:
-        """Whether the first byte may leave."""
-        return may_start() and self.network.clock.now_ms() < permit.send_before_ms
+    def _leave(
+        self, permit: Permit, host: str, headers: Mapping[str, str], body: bytes, may_start: MayStart
+    ) -> int | None:
+        started_at_ms = self.leaves(permit, may_start)
+        if started_at_ms is not None:
+            self.network.on_byte(permit, host, body, headers)
+        return started_at_ms
+
+    def leaves(self, permit: Permit, may_start: MayStart) -> int | None:
+        """When the first byte leaves, or None where it may not."""
+        started_at_ms, clock = may_start(), self.network.clock
+        if clock.now_ms() >= permit.send_before_ms or clock.seconds() >= permit.ends_at_s:
+            return None
+        return started_at_ms
 
     def host_of(self, permit: Permit) -> str:
         """Which server the connection leads to."""

@@ -11,8 +11,10 @@ import random
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import structlog
 
@@ -220,13 +222,23 @@ class Player:
 
     def _meanwhile(self, permit: Permit) -> None:
         """Something else happens while a body waits to leave."""
+        self.witness.on_permit(permit)
         if self._depth or self.random.random() > 0.35:
             return
         self._depth += 1
-        act = self.random.choice(
-            (self._deed, self._deed, self._deed, self._hold_up, self._stale, self._rescue, self._jump)
+        against = partial(self._take_back, permit)
+        acts = (
+            against,
+            against,
+            self._deed,
+            self._deed,
+            self._hold_up,
+            self._lag,
+            self._stale,
+            self._rescue,
+            self._jump,
         )
-        act()
+        self.random.choice(acts)()
         self._depth -= 1
 
     def _deed(self) -> None:
@@ -243,6 +255,23 @@ class Player:
         if deed is not None:
             self._perform(deed)
 
+    def _take_back(self, permit: Permit) -> None:
+        """Somebody takes back just what ``permit`` rests on."""
+        (account,) = self.process.vault.account_of([permit.account]).values()
+        host = str(urlsplit(permit.url).hostname)
+        self._perform(
+            self.random.choice(
+                (
+                    partial(self._suspend, ("account", account)),
+                    partial(self._suspend, ("app", permit.app)),
+                    partial(self._suspend, ("developer", permit.developer)),
+                    partial(self._transfer, permit.app),
+                    partial(self._unsubscribe, (account, host)),
+                    partial(self._narrow, (account, host)),
+                )
+            )()
+        )
+
     def _perform(self, deed: Deed | None) -> None:
         """Do it until it is acknowledged, as whoever wants it done would."""
         if deed is None:
@@ -254,9 +283,6 @@ class Player:
                 deed.do(self.process)
             except StoreError as error:
                 self.say(f"{deed.what}: {error}")
-                # A few times a second the service takes in what it does not know of, its own lost answers included.
-                with suppress(StoreError):
-                    self.process.sequencer.catch_up()
                 continue
             except Died:
                 self._undone = deed
@@ -290,8 +316,8 @@ class Player:
     def _pick_granted(self) -> tuple[str, str] | None:
         return self.random.choice(sorted(self.model.granted)) if self.model.granted else None
 
-    def _unsubscribe(self) -> Deed | None:
-        picked = self._pick_granted()
+    def _unsubscribe(self, given: tuple[str, str] | None = None) -> Deed | None:
+        picked = given if given in self.model.granted else self._pick_granted()
         if picked is None:
             return None
         account, host = picked
@@ -306,8 +332,8 @@ class Player:
 
         return Deed(f"{account} revokes at {host}", do, forget)
 
-    def _narrow(self) -> Deed | None:
-        picked = self._pick_granted()
+    def _narrow(self, given: tuple[str, str] | None = None) -> Deed | None:
+        picked = given if given in self.model.granted else self._pick_granted()
         if picked is None:
             return None
         account, host = picked
@@ -316,7 +342,7 @@ class Player:
         def do(process: Process) -> None:
             row = process.registry.load_subscription(self.webhooks[host], self._tag(account))
             if row is not None:
-                process.subscriptions.narrow(row.grant, process.parties.create_account(account), kept)
+                process.accesses.narrow(row.grant, process.parties.create_account(account), kept)
 
         def then() -> None:
             if picked in self.model.granted:
@@ -324,9 +350,9 @@ class Player:
 
         return Deed(f"{account} narrows {host} to {kept}", do, then)
 
-    def _suspend(self) -> Deed:
+    def _suspend(self, given: tuple[str, str] | None = None) -> Deed:
         pick = self.random.choice
-        party = pick(
+        party = given or pick(
             (("account", pick(ACCOUNTS)), ("app", pick(list(APPS))), ("developer", pick(list(APPS.values()))))
         )
         return Deed(
@@ -363,8 +389,8 @@ class Player:
 
         return do
 
-    def _transfer(self) -> Deed:
-        app = self.random.choice(list(APPS))
+    def _transfer(self, given: str | None = None) -> Deed:
+        app = given or self.random.choice(list(APPS))
         developer = self.random.choice(list(APPS.values()))
         self._events += 1
         uid = f"app.transferred/{self._events}"
@@ -372,8 +398,6 @@ class Player:
         def do(process: Process) -> None:
             row = process.registry.load_app(app)
             change = process.registry.put_app(replace(row, developer=developer))
-            # Of two transfers at one instant the first holds for ever (verdict rules, section 2.1).
-            self.place.clock.ms = max(self.place.clock.ms, self.witness.last_recorded_ms() + 1)
             members = {"kind": "app.transferred", "uid": uid, "actor": "system:test", "via": "api"}
             expect(
                 process.sequencer.append(
@@ -437,10 +461,15 @@ class Player:
     def _hold_up(self) -> None:
         self.place.clock.ms += self.random.choice((200, 999, 1_000, 5_000))
 
+    def _lag(self) -> None:
+        """The clock is set, and time passes."""
+        self._jump()
+        self._hold_up()
+
     def _jump(self) -> None:
         jump_ms = self.random.choice((-2_000, -60_000, -7_200_000, 600_000))
         self.say(f"the clock jumps by {jump_ms} ms")
-        self.place.clock.ms += jump_ms
+        self.place.clock.jump(jump_ms)
 
     def _restart(self) -> None:
         self._reopen("restarted")

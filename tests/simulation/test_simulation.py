@@ -82,6 +82,9 @@ def test_a_transport_that_breaks_a_rule_is_found(
         (mutants.skip_attempts, "there is no attempt in the log before the byte"),
         (mutants.sign_by_address, "does not know the key that signed"),
         (mutants.forget_settlements, ""),
+        (mutants.restrict_when_durable, "the verifier finds"),
+        (mutants.share_instants, "the verifier finds"),
+        (mutants.trust_the_clock, "the permit lasted for longer than a second"),
     ],
 )
 def test_a_dispatcher_that_breaks_a_rule_is_found(

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from ledger.engines.codec import MsgspecCodec
+from ledger.gateway.accesses import Accesses
 from ledger.gateway.challenges import Challenges
 from ledger.gateway.dispatch import Dispatcher, DispatchLimits
 from ledger.gateway.inflight import InFlight
@@ -42,10 +43,11 @@ from ledger.store.signing_keys import SqlSigningKeys
 from ledger.vault.commitments import SubjectCommitments
 from ledger.vault.sealing import VaultSealing
 from ledger.vault.subjects import SqlVault
+from tests.simulation.clock import SimulatedClock
 from tests.simulation.faults import Faults, Faulty
 from tests.simulation.network import PATH, Network, SimulatedTransport
 from tests.support.ingest_world import OPERATOR_KEY, Stream
-from tests.support.log_world import ORIGIN, SIGNER, SetClock, draft
+from tests.support.log_world import ORIGIN, SIGNER, draft
 
 APPS = {"1001": "dev-a", "1002": "dev-b", "1003": "dev-c"}
 HOSTS = {"1001": ("a.example",), "1002": ("b.example",), "1003": ("c.example", "d.example")}
@@ -64,7 +66,7 @@ class Place:
     """What outlives a process."""
 
     directory: Path
-    clock: SetClock
+    clock: SimulatedClock
     faults: Faults
     network: Network
     transport: SimulatedTransport
@@ -86,10 +88,17 @@ class Process:
         clock, faults = place.clock, place.faults
         self.engine = open_engine(place.url)
         self.wake = threading.Event()
-        self.inflight = InFlight(clock)
+        self.inflight = InFlight(clock, stopwatch=clock.seconds)
         self.real_store = SqlEntryStore(self.engine)
         store: Any = Faulty(self.real_store, faults, _STORE_WRITES, look="size")
-        self.sequencer = Sequencer(store, _codec(), clock, on_durable=self.inflight.restrict)
+        self.sequencer = Sequencer(
+            store,
+            _codec(),
+            clock,
+            on_durable=self.inflight.restrict,
+            announce=self.inflight.announce,
+            stopwatch=clock.seconds,
+        )
         self.registry: Any = Faulty(SqlRegistry(self.engine), faults, _REGISTRY_WRITES)
         self.outbox: Any = Faulty(SqlOutbox(self.engine), faults, _OUTBOX_WRITES)
         self.vault = SqlVault(self.engine, OPERATOR_KEY, Stream(f"vault {self.owner}"), explain)
@@ -109,12 +118,13 @@ class Process:
             randomness=randomness,
             limits=WebhookLimits(premium_per_environment=5),
         )
-        self.subscriptions = Subscriptions(
+        granting: dict[str, Any] = {
             **shared,
-            commitments=self.commitments,
-            inflight=self.inflight,
-            credentials=SqlCredentials(self.engine),
-        )
+            "inflight": self.inflight,
+            "credentials": SqlCredentials(self.engine),
+        }
+        self.subscriptions = Subscriptions(**granting, commitments=self.commitments)
+        self.accesses = Accesses(**granting)
         delivering: dict[str, Any] = {**shared, "outbox": self.outbox}
         self.intake = Intake(
             **delivering,
@@ -122,7 +132,7 @@ class Process:
             vault=self.vault,
             commitments=self.commitments,
             sealing=sealing,
-            subscriptions=self.subscriptions,
+            accesses=self.accesses,
             wake=self.wake,
         )
         self.dispatcher = Dispatcher(
@@ -195,11 +205,13 @@ def make_template(directory: Path) -> None:
 
 def open_place(directory: Path, seed: int, make_transport: MakeTransport = SimulatedTransport) -> Place:
     """The place in ``directory``, its fortune drawn from ``seed``."""
-    clock = SetClock()
+    clock = SimulatedClock()
     network = Network(clock, random.Random(f"network {seed}"))
     if (directory / "secrets").exists():
         network.secrets = json.loads((directory / "secrets").read_text())
-    return Place(directory, clock, Faults(), network, make_transport(network))
+    faults = Faults()
+    faults.on_commit = network.commit
+    return Place(directory, clock, faults, network, make_transport(network))
 
 
 @cache

@@ -252,3 +252,91 @@ def test_a_malformed_attempt_is_rejected_and_its_neighbours_are_not(world: World
     worse = attempt("d-3", account=5)
     decisions = world.sequencer.submit([attempt("d-1"), bad, worse, settlement("d-1")]).result()
     assert [type(decision) for decision in decisions] == [Permit, Rejection, Rejection, Appended]
+
+
+def subscribed(
+    world: World, number: int, grant_name: str, endpoint: str, **members: canonical.JsonValue
+) -> None:
+    """Account 0 subscribes at ``endpoint`` under a further grant of its posts."""
+    stated: dict[str, canonical.JsonValue] = {
+        "subscription": f"s-{number}",
+        "endpoint": endpoint,
+        "grant": grant_name,
+        "account": tag(0),
+    }
+    created = draft("subscription.created", f"s-{number}", **stated, **members)
+    for one in (grant(0, grant_name), created):
+        expect(world.sequencer.append(one))
+
+
+@pytest.fixture
+def two_webhooks(world: World) -> World:
+    """Account 0 has revoked what it granted first, and subscribes at two webhooks of the app."""
+    second = draft(
+        "endpoint.registered",
+        "wh-b",
+        endpoint="wh-b",
+        app="app-a",
+        environment="prod",
+        url="https://b.example/hook",
+    )
+    expect(world.sequencer.append(second))
+    expect(world.sequencer.append(revocation(0)))
+    world.clock.ms += 1
+    subscribed(world, 1, "g-s-1", "wh-a", at=world.clock.ms)
+    subscribed(world, 2, "g-s-2", "wh-b", at=world.clock.ms)
+    return world
+
+
+def test_an_attempt_for_a_subscription_is_backed_by_its_own_grant(two_webhooks: World) -> None:
+    attempts = [
+        attempt("d-1", subscription="s-1"),
+        attempt("d-2", endpoint="wh-b", subscription="s-2"),
+    ]
+    permits = [permitted(two_webhooks.sequencer.request(one)) for one in attempts]
+    assert [permit.grant for permit in permits] == ["g-s-1", "g-s-2"]
+
+
+def test_the_grant_of_another_webhook_is_no_leave_for_one_whose_subscription_ended(
+    two_webhooks: World,
+) -> None:
+    ended = draft("grant.revoked", "g-s-1", grant="g-s-1", account=tag(0), at=two_webhooks.clock.ms)
+    expect(two_webhooks.sequencer.append(ended))
+    decision = refused(two_webhooks.sequencer.request(attempt("d-1", subscription="s-1")))
+    assert decision.code == "DELIVERED_AFTER_REVOCATION"
+    assert [miss.grant for miss in decision.nearest] == ["g-s-1"]
+    permitted(two_webhooks.sequencer.request(attempt("d-2", endpoint="wh-b", subscription="s-2")))
+
+
+def test_a_subscription_that_was_deleted_gets_nothing_though_its_grant_stands(two_webhooks: World) -> None:
+    deleted = draft("subscription.deleted", "s-1", subscription="s-1", at=two_webhooks.clock.ms)
+    expect(two_webhooks.sequencer.append(deleted))
+    decision = refused(two_webhooks.sequencer.request(attempt("d-1", subscription="s-1")))
+    assert decision.code == "DELIVERED_AFTER_REVOCATION"
+
+
+def test_what_was_taken_from_one_webhook_is_not_sent_there_under_the_grant_of_another(
+    two_webhooks: World,
+) -> None:
+    narrowed = draft(
+        "grant.amended",
+        "g-s-1",
+        grant="g-s-1",
+        account=tag(0),
+        scopes=["likes"],
+        at=two_webhooks.clock.ms,
+    )
+    expect(two_webhooks.sequencer.append(narrowed))
+    two_webhooks.clock.ms += 1
+    decision = refused(two_webhooks.sequencer.request(attempt("d-1", subscription="s-1")))
+    assert decision.code == "SCOPE_NARROWED"
+
+
+def test_a_subscription_that_the_log_does_not_know_says_nothing(two_webhooks: World) -> None:
+    permitted(two_webhooks.sequencer.request(attempt("d-1", subscription="s-elsewhere")))
+    permitted(two_webhooks.sequencer.request(attempt("d-2")))
+
+
+def test_the_subscription_of_another_account_backs_nothing(two_webhooks: World) -> None:
+    decision = two_webhooks.sequencer.request(attempt("d-1", number=1, subscription="s-1"))
+    assert refused(decision).code == "NO_GRANT"
