@@ -7,10 +7,14 @@
   :class:`UsageError`;
 - nobody but an investigator, because evidence does not hold: :class:`ProofError`, :class:`SignatureError`,
   :class:`ForkError`;
-- the operator of the machine: :class:`StoreError`, :class:`SettingsError`.
+- the operator of the machine: :class:`StoreError`, :class:`SettingsError`, :class:`QuorumError`.
 """
 
 from __future__ import annotations
+
+import traceback
+
+_FRAMES_TOLD = 6
 
 
 class LedgerError(Exception):
@@ -34,7 +38,11 @@ class ConflictError(RejectedError):
 
 
 class ProofError(LedgerError):
-    """A Merkle, map or completeness proof that does not prove what it claims."""
+    """A Merkle, map or completeness proof that does not prove what it claims; ``code`` names the reason for programs."""
+
+    def __init__(self, text: str, code: str = "PROOF_INVALID") -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class SignatureError(LedgerError):
@@ -45,8 +53,16 @@ class ForkError(LedgerError):
     """Two signed states of one log that no single history explains; the text says which."""
 
 
+class QuorumError(LedgerError):
+    """Too few witnesses have cosigned a checkpoint, so it is not published; the text names who did not and why."""
+
+
 class StoreError(LedgerError):
     """The database or a file could not be read or written; nothing was half done when this is raised."""
+
+
+class DamagedIndexError(StoreError):
+    """The stored index is not the one that its state stands for: damaged, or edited; it can be made anew from the log."""
 
 
 class SettingsError(LedgerError):
@@ -55,3 +71,18 @@ class SettingsError(LedgerError):
 
 class UsageError(LedgerError):
     """A command was asked for something it cannot do; the text says what to do instead."""
+
+
+def places_of(error: BaseException) -> str:
+    """Where ``error`` was raised, innermost last: modules, lines and functions, and no values."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]
+    return " > ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames)
+
+
+def describe_fault(error: BaseException) -> str:
+    """The type of ``error`` and :func:`places_of` it, for logs.
+
+    The text of an exception that nobody raised on purpose has no place there: databases and parsers repeat in it what they
+    were given, and that is personal data.
+    """
+    return f"{type(error).__name__} at {places_of(error)}"

@@ -17,7 +17,7 @@ keys, ``-0``, leading zeros and every other second spelling. What the members me
 from __future__ import annotations
 
 import json
-from typing import TypeAlias
+from typing import NoReturn, TypeAlias
 
 from ledger.core.strict import INTEGER_MAX, shown
 from ledger.errors import FormatError
@@ -29,8 +29,9 @@ DEPTH_MAX = 16
 
 # The one pass that checks depth has run before: a value that contains itself never gets here.
 _ENCODER = json.JSONEncoder(check_circular=False, allow_nan=False, sort_keys=True, separators=(",", ":"))
-_DECODER = json.JSONDecoder()
 _CONTROL_CHARACTERS = bytes([*range(0x20), 0x7F])
+# What may stand outside of strings: no float, no null.
+_TOKEN_CHARACTERS = b"[]{},:-0123456789truefals"
 
 
 def encode(value: dict[str, JsonValue]) -> bytes:
@@ -60,35 +61,47 @@ def decode(data: bytes) -> dict[str, JsonValue]:
         raise FormatError(f"there are {len(data)} bytes; {ENTRY_BYTES_MAX} are allowed")
     if not data.isascii() or b"\\" in data or len(data.translate(None, _CONTROL_CHARACTERS)) != len(data):
         raise FormatError("there is a byte that is not printable ASCII, or is \\")
-    if _depth(data) > DEPTH_MAX:
+    # There are no escapes, so every second piece between quotation marks is outside of strings.
+    outside = b"".join(data.split(b'"')[::2])
+    if outside.translate(None, _TOKEN_CHARACTERS):
+        raise FormatError("there is a value that has no canonical form, or no JSON")
+    if _depth(outside) > DEPTH_MAX:
         raise FormatError(f"there are more than {DEPTH_MAX} levels")
     text = data.decode("ascii")
     try:
         value = _DECODER.raw_decode(text)[0]
-    except ValueError as error:  # JSONDecodeError, or an integer with more digits than Python converts
+    except json.JSONDecodeError as error:
         raise FormatError(f"the bytes are not JSON: {shown(str(error))}") from None
     if type(value) is not dict:
         raise FormatError("the outermost value is not an object")
-    _check_values(value)
     if _ENCODER.encode(value) != text:
         raise FormatError("the JSON is not in canonical form")
     return value
 
 
-def _depth(data: bytes) -> int:
-    """How deep the brackets of ``data`` nest, or at most that; without recursion and before parsing.
+def parse_integer(text: str) -> int:
+    """The integer that JSON writes as ``text``; FormatError where it is not within 2^53, however long it is."""
+    if len(text) > len(str(-INTEGER_MAX)) or abs(int(text)) > INTEGER_MAX:
+        raise FormatError("an integer is not within 2^53")
+    return int(text)
 
-    There are no escapes, so every second piece between quotation marks is outside of strings.
-    """
-    if data.count(b"{") + data.count(b"[") <= DEPTH_MAX:
+
+def refuse_number(text: str) -> NoReturn:
+    """Raise FormatError for what JSON, or Python, reads as a number that is no integer."""
+    raise FormatError(f"{shown(text)} is not an integer")
+
+
+_DECODER = json.JSONDecoder(parse_int=parse_integer, parse_float=refuse_number, parse_constant=refuse_number)
+
+
+def _depth(outside: bytes) -> int:
+    """How deep the brackets of ``outside``, what stands outside of strings, nest, or at most that; without recursion."""
+    if outside.count(b"{") + outside.count(b"[") <= DEPTH_MAX:
         return 0
     deepest = level = 0
-    for byte in b"".join(data.split(b'"')[::2]):
-        if byte in b"{[":
-            level += 1
-            deepest = max(deepest, level)
-        elif byte in b"}]":
-            level -= 1
+    for byte in outside:
+        level += (byte in b"{[") - (byte in b"}]")
+        deepest = max(deepest, level)
     return deepest
 
 

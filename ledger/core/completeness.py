@@ -9,36 +9,61 @@ A bundle is one JSON object::
      "map_proof": {"present": true, "siblings": ["<hex>", ...],
                    "leaf": {"position": "<hex>", "value": "<hex>"}},
      "row": {"count": 2, "last_seq": 7, "key_root": "<hex>"},
-     "entries": [{"seq": 6, "entry": "..."}, ...]}
+     "entries": [{"seq": 6, "entry": "..."}, ...],
+     "page": {"first": 0, "proof": ["<hex>", ...]},
+     "openings": [...]}
 
 ``leaf`` is left out where none is met, ``row`` and ``entries`` where the key is absent; then the bundle
-shows that nothing was recorded under the key. Hashes and proof elements are lower-case hex of 32 bytes,
-entries are their exact bytes as text. Members of other names beside these seven are passed over, inside of
-them they are refused.
+shows that nothing was recorded under the key. With ``page`` the entries are not all ``count`` but those that
+stand from place ``first`` on in the key's tree, at least one, with the proof of :mod:`ledger.core.page_proof`.
+``openings`` are those of :mod:`ledger.core.openings`. Hashes and proof elements are lower-case hex of 32 bytes,
+entries are their exact bytes as text. Members of other names beside these are passed over here, inside of
+them they are refused; a bundle as a file has no others (:mod:`ledger.core.proof_files`).
 
 What a checked bundle proves: the log's key signed a tree whose last entry, ``index.sealed``, states an
-index in which exactly these entries carry the key below ``map_size``. That the index is the true one is
-what auditors find out by replaying the log; whether witnesses cosigned as a policy wants is
-:mod:`ledger.core.checkpoint`'s and the caller's question.
+index in which exactly these entries carry the key below ``map_size``, or stand at these places of them. That
+the index is the true one is what auditors find out by replaying the log; whether witnesses cosigned as a
+policy wants is the caller's question. Each refusal has a code (``ProofError.code``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ledger.core.canonical import JsonValue, decode
 from ledger.core.chain import leaf_hash
 from ledger.core.checkpoint import OpenedCheckpoint, open_checkpoint
 from ledger.core.index import MAP_FN, KeyRow, index_keys, key_leaf_hash
 from ledger.core.map_proof import MapLeaf, MapProof, check_map_proof
-from ledger.core.merkle import HASH_BYTES, check_inclusion, root_of
+from ledger.core.merkle import check_inclusion
 from ledger.core.note import Verifier
-from ledger.core.strict import INTEGER_MAX, encode_utf8, parse_hex, shown
+from ledger.core.openings import OPENING, Opening, check_openings, format_openings
+from ledger.core.page_proof import check_page
+from ledger.core.shapes import ENTRY, HASH, read_shape, refused_as
+from ledger.core.strict import encode_utf8, shown
 from ledger.errors import FormatError, ProofError
 
 KEY_FAMILIES = ("acct", "subj", "dev", "pair")
 """What stands before the colon of an index key."""
+
+MAP_PROOF = {"present": bool, "siblings": [HASH], "leaf?": {"position": HASH, "value": HASH}}
+ROW = {"count": int, "last_seq": int, "key_root": HASH}
+SEAL = {"kind": str, "seq": int, "map_fn": int, "map_size": int, "map_root": HASH}
+BUNDLE = {
+    "checkpoint": str,
+    "key": str,
+    "index_sealed": {"entry": ENTRY, "index": int, "proof": [HASH]},
+    "map_proof": MAP_PROOF,
+    "row?": ROW,
+    "entries?": [{"seq": int, "entry": ENTRY}],
+    "page?": {"first": int, "proof": [HASH]},
+    "openings?": [OPENING],
+}
+"""The members of a bundle that are read (:mod:`ledger.core.shapes`)."""
+
+_PARTS = {"page", "openings"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +84,19 @@ class SealedIndex:
 
 
 @dataclass(frozen=True, slots=True)
+class PagePlace:
+    """Where a page of a key's entries begins (0 is the oldest), and the hashes beside it, from left to right."""
+
+    first: int
+    proof: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CompletenessBundle:
     """A bundle of which nothing is known to be true.
 
-    ``checkpoint`` is the note's bytes; ``row`` is ``None``, and ``entries`` empty, for an absent key.
+    ``checkpoint`` is the note's bytes; ``row`` is ``None``, and ``entries`` empty, for an absent key; ``page`` is
+    ``None`` where all entries of the key are there.
     """
 
     checkpoint: bytes
@@ -71,14 +105,18 @@ class CompletenessBundle:
     map_proof: MapProof
     row: KeyRow | None
     entries: tuple[KeyEntry, ...]
+    page: PagePlace | None = None
+    openings: tuple[Opening, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class CheckedCompleteness:
     """What a bundle proves, under the key that signed ``checkpoint``.
 
-    Of the first ``map_size`` entries of the tree of ``tree_size`` entries, exactly the ``count``
-    ``entries``, in order of ``seq``, carry ``key``; entries from ``map_size`` on are not covered.
+    Of the first ``map_size`` entries of the tree of ``tree_size`` entries, exactly ``count`` carry ``key``, and
+    ``entries`` are those of them from place ``first`` on, in order of ``seq``; entries from ``map_size`` on are not
+    covered. ``key_root`` is the root of the key's tree (``None`` for an absent key), ``page`` what stands beside the
+    entries where they are not all.
     """
 
     key: str
@@ -87,6 +125,10 @@ class CheckedCompleteness:
     count: int
     entries: tuple[KeyEntry, ...]
     checkpoint: OpenedCheckpoint
+    first: int = 0
+    key_root: bytes | None = None
+    page: PagePlace | None = None
+    openings: tuple[Opening, ...] = ()
 
 
 def check_completeness(
@@ -99,40 +141,67 @@ def check_completeness(
     shape, :class:`~ledger.errors.SignatureError` for a checkpoint that the log's known key did not sign,
     and :class:`~ledger.errors.ProofError` for anything that does not prove what the bundle claims.
     """
-    parsed = parse_completeness(bundle)
-    if key is not None and parsed.key != key:
-        raise ProofError(f"the bundle is about {shown(parsed.key)}, not about {shown(key)}")
-    opened = open_checkpoint(parsed.checkpoint, origin, verifiers)
+    return check_parsed_completeness(parse_completeness(bundle), origin, verifiers, key)
+
+
+def check_parsed_completeness(
+    bundle: CompletenessBundle, origin: str, verifiers: Iterable[Verifier], key: str | None = None
+) -> CheckedCompleteness:
+    """:func:`check_completeness` for a bundle that was parsed already."""
+    if key is not None and bundle.key != key:
+        raise ProofError(f"it is about {shown(bundle.key)}, not about {shown(key)}", "OTHER_KEY")
+    opened = open_checkpoint(bundle.checkpoint, origin, verifiers)
     tree_size = opened.checkpoint.size
-    sealed = parsed.index_sealed
+    sealed = bundle.index_sealed
     if sealed.index != tree_size - 1:
-        raise ProofError(
-            f"index.sealed at {sealed.index} is not the last entry of the tree of size {tree_size}"
+        raise ProofError(f"entry {sealed.index} is not the last entry of {tree_size}", "SEAL_STALE")
+    with refused_as("INCLUSION_INVALID"):
+        check_inclusion(
+            sealed.proof, sealed.index, tree_size, leaf_hash(sealed.entry), opened.checkpoint.root
         )
-    check_inclusion(sealed.proof, sealed.index, tree_size, leaf_hash(sealed.entry), opened.checkpoint.root)
     map_size, map_root = _read_seal(sealed)
-    check_map_proof(parsed.key, parsed.map_proof, parsed.row, map_root)
-    if parsed.row is not None:
-        _check_entries(parsed.key, parsed.row, parsed.entries, map_size)
-    return CheckedCompleteness(parsed.key, map_size, tree_size, len(parsed.entries), parsed.entries, opened)
+    with refused_as("MAP_PROOF_INVALID"):
+        check_map_proof(bundle.key, bundle.map_proof, bundle.row, map_root)
+    if bundle.row is None:
+        return CheckedCompleteness(bundle.key, map_size, tree_size, 0, (), opened)
+    _check_entries(bundle.key, bundle.row, bundle.entries, bundle.page, map_size)
+    check_openings(bundle.openings, {item.seq: item.entry for item in bundle.entries})
+    first = 0 if bundle.page is None else bundle.page.first
+    return CheckedCompleteness(
+        bundle.key,
+        map_size,
+        tree_size,
+        bundle.row.count,
+        bundle.entries,
+        opened,
+        first,
+        bundle.row.key_root,
+        bundle.page,
+        bundle.openings,
+    )
 
 
 def parse_completeness(bundle: Mapping[str, object]) -> CompletenessBundle:
     """Return ``bundle``, as read from JSON, as a value; FormatError for any other shape."""
-    map_proof = parse_map_proof(_object(_member(bundle, "map_proof", "the bundle"), "map_proof"))
-    present = map_proof.present
-    for member in ("row", "entries"):
-        if (member in bundle) != present:
-            raise FormatError(f"{member} stands in a bundle exactly where the key is present")
-    row = parse_row(_object(bundle["row"], "row")) if present else None
-    entries = _parse_entries(bundle["entries"]) if present else ()
+    own = {name: value for name, value in bundle.items() if name in BUNDLE or f"{name}?" in BUNDLE}
+    read = read_shape(own, BUNDLE, "the bundle")
+    map_proof = _map_proof_of(read["map_proof"])
+    is_there, parts = map_proof.present, set(own) & _PARTS
+    if is_there != ("row" in own) or is_there != ("entries" in own) or (parts and not is_there):
+        raise FormatError(
+            "row and entries stand in a bundle where the key is present, page and openings only there"
+        )
+    if read["openings"] == ():
+        raise FormatError("openings that are none are left out")
     return CompletenessBundle(
-        encode_utf8(_text(_member(bundle, "checkpoint", "the bundle"), "checkpoint")),
-        check_key(_text(_member(bundle, "key", "the bundle"), "key")),
-        _parse_sealed(_object(_member(bundle, "index_sealed", "the bundle"), "index_sealed")),
+        encode_utf8(read["checkpoint"]),
+        check_key(read["key"]),
+        SealedIndex(**read["index_sealed"]),
         map_proof,
-        row,
-        entries,
+        read["row"] and KeyRow(**read["row"]),
+        tuple([KeyEntry(**item) for item in read["entries"] or ()]),
+        read["page"] and PagePlace(**read["page"]),
+        tuple([Opening(**item) for item in read["openings"] or ()]),
     )
 
 
@@ -153,21 +222,24 @@ def format_completeness(bundle: CompletenessBundle, vkey: str) -> dict[str, Json
     if bundle.row is not None:
         formatted["row"] = format_row(bundle.row)
         formatted["entries"] = [{"seq": item.seq, "entry": item.entry.decode()} for item in bundle.entries]
+    if bundle.page is not None:
+        formatted["page"] = {
+            "first": bundle.page.first,
+            "proof": [beside.hex() for beside in bundle.page.proof],
+        }
+    if bundle.openings:
+        formatted["openings"] = format_openings(bundle.openings)
     return formatted
 
 
 def parse_map_proof(members: Mapping[str, object]) -> MapProof:
     """Return the map proof that ``members`` write: ``present``, ``siblings``, ``leaf`` where one is met."""
-    _check_members(members, "map_proof", {"present", "siblings"}, {"leaf"})
-    present = members["present"]
-    if not isinstance(present, bool):
-        raise FormatError("present is not true or false")
-    leaf = None
-    if "leaf" in members:
-        leaf_members = _object(members["leaf"], "leaf")
-        _check_members(leaf_members, "leaf", {"position", "value"})
-        leaf = MapLeaf(_hash(leaf_members["position"], "position"), _hash(leaf_members["value"], "value"))
-    return MapProof(present, _hashes(members["siblings"], "siblings"), leaf)
+    return _map_proof_of(read_shape(members, MAP_PROOF, "map_proof"))
+
+
+def _map_proof_of(read: Mapping[str, Any]) -> MapProof:
+    leaf = read["leaf"] and MapLeaf(**read["leaf"])
+    return MapProof(read["present"], read["siblings"], leaf)
 
 
 def format_map_proof(proof: MapProof) -> dict[str, JsonValue]:
@@ -183,12 +255,7 @@ def format_map_proof(proof: MapProof) -> dict[str, JsonValue]:
 
 def parse_row(members: Mapping[str, object]) -> KeyRow:
     """Return the row that ``members`` write: ``count``, ``last_seq`` and ``key_root``."""
-    _check_members(members, "row", {"count", "last_seq", "key_root"})
-    return KeyRow(
-        _integer(members["count"], "count"),
-        _integer(members["last_seq"], "last_seq"),
-        _hash(members["key_root"], "key_root"),
-    )
+    return KeyRow(**read_shape(members, ROW, "row"))
 
 
 def format_row(row: KeyRow) -> dict[str, JsonValue]:
@@ -209,109 +276,40 @@ def check_key(key: str) -> str:
 
 def _read_seal(sealed: SealedIndex) -> tuple[int, bytes]:
     """Return ``map_size`` and ``map_root`` of the ``index.sealed`` entry."""
-    members = decode(sealed.entry)
-    if members.get("kind") != "index.sealed":
-        raise ProofError(f"the last entry of the tree is {shown(str(members.get('kind')))}, not index.sealed")
-    seq, map_fn = members.get("seq"), members.get("map_fn")
-    if type(seq) is not int or seq != sealed.index:
-        raise ProofError("index.sealed states another seq than the one where it stands")
-    if type(map_fn) is not int or map_fn != MAP_FN:
-        raise ProofError("the index is made by another function than version 1")
-    map_size = _integer(members.get("map_size"), "map_size")
-    if not 1 <= map_size <= seq:
-        raise ProofError(f"index.sealed at {seq} states an index over {map_size} entries")
-    return map_size, _hash(members.get("map_root"), "map_root")
+    try:
+        members = decode(sealed.entry)
+        seal = read_shape({name: members[name] for name in SEAL if name in members}, SEAL, "index.sealed")
+    except FormatError as error:
+        raise ProofError(f"the last entry of the tree seals no index: {error}", "SEAL_INVALID") from None
+    stated = seal["kind"], seal["seq"], seal["map_fn"]
+    if stated != ("index.sealed", sealed.index, MAP_FN) or not 1 <= seal["map_size"] <= sealed.index:
+        raise ProofError(
+            f"entry {sealed.index} seals no index: {stated}, {seal['map_size']} entries", "SEAL_INVALID"
+        )
+    return seal["map_size"], seal["map_root"]
 
 
-def _check_entries(key: str, row: KeyRow, entries: tuple[KeyEntry, ...], map_size: int) -> None:
-    """Check that ``entries`` are the whole of the tree that ``row`` states for ``key``."""
-    if len(entries) != row.count:
-        raise ProofError(f"{len(entries)} entries are shown, {row.count} are recorded under {shown(key)}")
+def _check_entries(
+    key: str, row: KeyRow, entries: tuple[KeyEntry, ...], page: PagePlace | None, map_size: int
+) -> None:
+    """Check that ``entries`` are the whole of the tree that ``row`` states for ``key``, or the ``page`` of it."""
+    first = 0 if page is None else page.first
+    if page is None and len(entries) != row.count:
+        raise ProofError(
+            f"{len(entries)} entries are shown, {row.count} are recorded under {shown(key)}", "INDEX_OMISSION"
+        )
     previous = -1
     leaves = []
     for item in entries:
-        if not previous < item.seq < map_size:
-            raise ProofError(f"entry {item.seq} is out of order or not below {map_size}")
         members = decode(item.entry)
-        stated = members.get("seq")
-        if type(stated) is not int or stated != item.seq:
-            raise ProofError(f"entry {item.seq} states another seq")
+        is_own = type(members.get("seq")) is int and members.get("seq") == item.seq
+        if not (is_own and previous < item.seq < map_size):
+            raise ProofError(f"entry {item.seq} states another seq, or is out of order", "ENTRY_MISPLACED")
         if key not in index_keys(members):
-            raise ProofError(f"entry {item.seq} does not carry {shown(key)}")
+            raise ProofError(f"entry {item.seq} does not carry {shown(key)}", "ENTRY_OF_OTHER_KEY")
         leaves.append(key_leaf_hash(item.seq, leaf_hash(item.entry)))
         previous = item.seq
-    if previous != row.last_seq:
-        raise ProofError(f"the last entry is {previous}, not {row.last_seq}")
-    if root_of(leaves) != row.key_root:
-        raise ProofError(f"the entries are not those recorded under {shown(key)}: another key root")
-
-
-def _parse_sealed(members: Mapping[str, object]) -> SealedIndex:
-    _check_members(members, "index_sealed", {"entry", "index", "proof"})
-    return SealedIndex(
-        _entry(members["entry"]), _integer(members["index"], "index"), _hashes(members["proof"], "proof")
-    )
-
-
-def _parse_entries(value: object) -> tuple[KeyEntry, ...]:
-    entries = []
-    for item in _list(value, "entries"):
-        members = _object(item, "an entry")
-        _check_members(members, "an entry", {"seq", "entry"})
-        entries.append(KeyEntry(_integer(members["seq"], "seq"), _entry(members["entry"])))
-    return tuple(entries)
-
-
-def _check_members(
-    members: Mapping[str, object], what: str, needed: set[str], optional: set[str] | None = None
-) -> None:
-    names = set(members)
-    if missing := needed - names:
-        raise FormatError(f"{what} is without {', '.join(sorted(missing))}")
-    if names - needed - (optional or set()):
-        raise FormatError(f"{what} has members that it cannot have")
-
-
-def _member(members: Mapping[str, object], name: str, what: str) -> object:
-    if name not in members:
-        raise FormatError(f"{what} is without {name}")
-    return members[name]
-
-
-def _object(value: object, what: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise FormatError(f"{what} is not an object")
-    return value
-
-
-def _list(value: object, what: str) -> list[object]:
-    if not isinstance(value, list):
-        raise FormatError(f"{what} is not a list")
-    return value
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise FormatError(f"{what} is not a text")
-    return value
-
-
-def _integer(value: object, what: str) -> int:
-    if type(value) is not int or not 0 <= value <= INTEGER_MAX:
-        raise FormatError(f"{what} is not an integer from 0 to 2^53 - 1")
-    return value
-
-
-def _hash(value: object, what: str) -> bytes:
-    return parse_hex(_text(value, what), HASH_BYTES)
-
-
-def _hashes(value: object, what: str) -> tuple[bytes, ...]:
-    return tuple(_hash(item, what) for item in _list(value, what))
-
-
-def _entry(value: object) -> bytes:
-    text = _text(value, "an entry")
-    if not text.isascii():
-        raise FormatError("an entry is not ASCII")
-    return text.encode()
+    if first + len(entries) == row.count and previous != row.last_seq:
+        raise ProofError(f"the last entry is {previous}, not {row.last_seq}", "INDEX_OMISSION")
+    with refused_as("INDEX_OMISSION" if page is None else "PAGE_INVALID"):
+        check_page(leaves, first, row.count, () if page is None else page.proof, row.key_root)

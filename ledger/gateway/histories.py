@@ -2,8 +2,8 @@
 
 Who looks at an account's history is in that history: ``access.viewed`` is durable before anything is shown. What is shown
 are the entries about the account itself that bear state: its registration and standing, its grants and subscriptions. No
-other person is named in them. Deliveries are not looked for here: that is for an index by account, and reading the whole
-log for one person is not.
+other person is named in them. Deliveries are found by the index (:mod:`ledger.gateway.account_history`): reading the whole
+log for one person is not for a request.
 
 A page is bounded by the entries that were looked at, not by those that were found, so that nobody's history costs more
 than another's.
@@ -62,11 +62,15 @@ class Histories:
         ``actor`` (``role:id``) looks, for ``purpose`` (an id). That is durable before this returns. Raises RejectedError
         where ``purpose`` is no id, StoreError or ForkError where the log cannot be written or read.
         """
+        self.record(account, actor=actor, purpose=purpose)
+        return self._find(f'"account":"{account}"'.encode(), after)
+
+    def record(self, account: str, *, actor: str, purpose: str | None = None) -> None:
+        """Make durable that ``actor`` looks at the history of ``account`` (a tag), for ``purpose``; as :meth:`read`."""
         stated = {"account": account} | ({} if purpose is None else {"purpose": purpose})
         # Each look is one of its own, however many there are in a millisecond.
         uid = f"{VIEWED}/{self._randomness.token(_UID_BYTES).hex()}"
         expect(self._sequencer.append(live_draft(VIEWED, actor, stated, uid=uid)))
-        return self._find(f'"account":"{account}"'.encode(), after)
 
     def _find(self, told: bytes, after: int) -> Page:
         size = self._store.size()

@@ -10,13 +10,15 @@ TLOG_TOOLS_SOURCE="$PWD/tests/conformance/tlog_tools"
 
 # prepare_tlog_tools: build/tlog-tools holds tlog-check, fsck and litewitness, newer than their pins, afterwards.
 prepare_tlog_tools() {
-    local go newest
+    local go changed
     if ! command -v ssh-agent >/dev/null 2>&1 || ! command -v ssh-add >/dev/null 2>&1; then
         say "log tools: installing openssh-client ..."
         install_debian openssh-client || return 1
     fi
-    newest="$(find "$TLOG_TOOLS_SOURCE" -type f -newer "$TLOG_TOOLS/litewitness" 2>/dev/null | head -n 1)"
-    [ -x "$TLOG_TOOLS/litewitness" ] && [ -z "$newest" ] && return 0
+    if [ -x "$TLOG_TOOLS/litewitness" ]; then
+        changed="$(find "$TLOG_TOOLS_SOURCE" -type f -newer "$TLOG_TOOLS/litewitness")"
+        [ -z "$changed" ] && return 0
+    fi
     go="$(find_go)" || { say "log tools: no Go; they need Go >= 1.24"; return 1; }
     say "log tools: building build/tlog-tools with $("$go" env GOVERSION) ..."
     mkdir -p "$TLOG_TOOLS"
