@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from pathlib import Path
 
 import structlog
 
 from api.metrics import Metrics
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, describe_fault
 
 BACK_OFF_SECONDS_MAX = 30.0
 
@@ -27,6 +25,7 @@ class Loop:
         self._seconds = seconds
         self._metrics = metrics
         self._stop = threading.Event()
+        self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"loop-{name}", daemon=True)
         self.failed_in_a_row = 0
 
@@ -34,9 +33,14 @@ class Loop:
         """Begin."""
         self._thread.start()
 
+    def wake(self) -> None:
+        """Begin the next run now."""
+        self._wake.set()
+
     def stop(self) -> None:
         """Let the run that is under way end, and start no other; does not wait."""
         self._stop.set()
+        self._wake.set()
 
     def join(self, timeout_s: float) -> bool:
         """Wait for the end; whether it came in time."""
@@ -51,21 +55,15 @@ class Loop:
             except LedgerError as error:
                 wait_s = self._note_failure(str(error))
             except Exception as error:  # noqa: BLE001 - a loop that died silently would be noticed by nobody
-                # Where it was raised, and not its text, which may hold what no log may hold.
-                wait_s = self._note_failure(f"{type(error).__name__} at {_place_of(error)}")
+                wait_s = self._note_failure(describe_fault(error))
             else:
                 self.failed_in_a_row = 0
                 self._metrics.loop_last.labels(self.name).set(time.time())
-            self._stop.wait(wait_s)
+            self._wake.wait(wait_s)
+            self._wake.clear()
 
     def _note_failure(self, reason: str) -> float:
         self.failed_in_a_row += 1
         self._metrics.loop_failures.labels(self.name).inc()
         log.error("loop.failed", loop=self.name, reason=reason, in_a_row=self.failed_in_a_row)
         return float(min(BACK_OFF_SECONDS_MAX, max(self._seconds, 0.2) * 2.0 ** min(self.failed_in_a_row, 8)))
-
-
-def _place_of(error: BaseException) -> str:
-    """The last line of this project's own that ``error`` came through."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames[-4:]))

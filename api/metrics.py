@@ -19,6 +19,26 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0, 5.0)
 
 
+class Followed:
+    """What is known of the log from judging it as it grows."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.findings = Gauge(
+            "grantledger_findings",
+            "Findings that stand about what was followed of the log as it grows, by code.",
+            ["code", "severity"],
+            registry=registry,
+        )
+        self.size = Gauge(
+            "grantledger_followed_size", "Entries that were judged as they came in.", registry=registry
+        )
+        self.last = Gauge(
+            "grantledger_followed_last_seconds",
+            "When the log was last judged to its end (Unix time).",
+            registry=registry,
+        )
+
+
 class Metrics:
     """The counters of one process."""
 
@@ -79,6 +99,7 @@ class Metrics:
             ["severity"],
             registry=self.registry,
         )
+        self.followed = Followed(self.registry)
         self.audited_size = Gauge(
             "grantledger_audit_tree_size",
             "Entries that the last verification covered.",
@@ -107,7 +128,7 @@ class _State(Collector):
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """The state now; what cannot be read is left out, which an alert on its absence notices."""
-        for look in (self._log, self._waiting):
+        for look in (self._log, self._witnesses, self._waiting):
             try:
                 yield from look()
             except LedgerError:
@@ -124,6 +145,22 @@ class _State(Collector):
                 "grantledger_sealed_size", "Entries that the published checkpoint covers.", value=sealed_size
             ),
         ]
+
+    def _witnesses(self) -> list[GaugeMetricFamily]:
+        """Nothing where no policy asks for witnesses, or another process seals; they go by their names in the policy."""
+        are_well = GaugeMetricFamily(
+            "grantledger_witness_ok", "Whether a witness cosigned when it was asked last.", labels=["witness"]
+        )
+        times = GaugeMetricFamily(
+            "grantledger_witness_cosigned_seconds",
+            "When a witness cosigned last (Unix time).",
+            labels=["witness"],
+        )
+        standings = [one for one in self._service.ledger.witness_standings() if one.state != "unknown"]
+        for standing in standings:
+            are_well.add_metric([standing.name], standing.state == "cosigned")
+            times.add_metric([standing.name], standing.cosigned_at_ms / 1000)
+        return [are_well, times] if standings else []
 
     def _waiting(self) -> list[GaugeMetricFamily]:
         count, late_ms = self._service.outbox.count_waiting(self._service.clock.now_ms())

@@ -15,6 +15,7 @@ from typing import Literal
 import structlog
 
 from api.auditing import Auditor
+from api.live_audit import LiveAudit
 from api.loops import Loop
 from api.metrics import Metrics
 from api.service import Service
@@ -23,10 +24,14 @@ Role = Literal["api", "dispatch", "seal", "audit"]
 ROLES: tuple[Role, ...] = ("api", "dispatch", "seal", "audit")
 
 CATCH_UP_SECONDS = 0.2
+PRESENCE_SECONDS = 0.2
+"""How soon a process whose connection to the database was lost says again that it sends."""
 RESCUE_SECONDS = 10.0
 CHALLENGE_SECONDS = 15.0
 REPLAY_SECONDS = 0.5
 EXPIRY_SECONDS = 300.0
+FOLLOW_PAUSE_SECONDS = 0.01
+"""Between two lines of the process that follows the log, which keeps its own time."""
 EXPIRED_AT_ONCE = 1_000
 NOTES_KEPT_DAYS = 90
 """How long developers see what became of an attempt; the log keeps it for ever."""
@@ -49,6 +54,8 @@ class Worker:
         settings = service.settings
         sequencer = service.ledger.sequencer
         self.loops = [Loop("catch-up", sequencer.catch_up, CATCH_UP_SECONDS, metrics)]
+        if service.presence is not None and {"api", "dispatch"} & set(roles):
+            self.loops.append(Loop("presence", service.presence.enter, PRESENCE_SECONDS, metrics))
         if "dispatch" in roles:
             service.on_outcome = metrics.note_attempt
             self._dispatching = threading.Thread(target=self._dispatch, name="dispatch", daemon=True)
@@ -63,6 +70,12 @@ class Worker:
         if "audit" in roles and settings.audit_seconds:
             auditor = Auditor(service.ledger.settings.database_url, metrics)
             self.loops.append(Loop("audit", auditor.audit, settings.audit_seconds, metrics))
+        self._live: LiveAudit | None = None
+        if "audit" in roles and settings.follow_seconds:
+            self._live = LiveAudit(
+                service.ledger.settings, settings.follow_seconds, metrics, self._verify_now
+            )
+            self.loops.append(Loop("follow", self._live.follow, FOLLOW_PAUSE_SECONDS, metrics))
 
     def start(self) -> None:
         """Start everything."""
@@ -80,6 +93,8 @@ class Worker:
         self._service.something_new.set()
         for loop in self.loops:
             loop.stop()
+        if self._live is not None:
+            self._live.close()
         deadline_s = time.monotonic() + STOP_SECONDS
         if self._dispatching is not None and self._dispatching.is_alive():
             self._dispatching.join(STOP_SECONDS)
@@ -94,6 +109,12 @@ class Worker:
         if self._dispatching is not None and not self._dispatching.is_alive():
             found.append("nothing is dispatched")
         return found
+
+    def _verify_now(self) -> None:
+        """Something is wrong with the log itself: the whole of it is verified at once."""
+        for loop in self.loops:
+            if loop.name == "audit":
+                loop.wake()
 
     def _dispatch(self) -> None:
         self._service.dispatcher.run(self._stop)

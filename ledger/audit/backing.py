@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from ledger.audit.entry_reader import EntryReader
 from ledger.core.delivery import Delivery, from_attempt, from_imported
 from ledger.core.history import History
 from ledger.core.judgement import Judgement, judge
@@ -22,7 +21,15 @@ Positions = tuple[int, ...]
 """Where the entries of one delivery stand, ascending: who it is, as the seqs that forged entries state may not be."""
 
 
-def load_deliveries(attempt: Attempt, reader: EntryReader) -> list[tuple[Positions, Delivery]]:
+class EntriesByPlace(Protocol):
+    """What gives single entries, such as :class:`ledger.audit.entry_reader.EntryReader`."""
+
+    def entry(self, position: int) -> Any:
+        """The typed entry at ``position``, or None when it is malformed."""
+        ...
+
+
+def load_deliveries(attempt: Attempt, reader: EntriesByPlace) -> list[tuple[Positions, Delivery]]:
     """The deliveries that the entries at ``attempt.seqs`` tell of, ascending by first entry.
 
     Nearly always one: an engine names attempts by hashes, and forced entries can repeat an attempt.
@@ -47,7 +54,7 @@ def load_deliveries(attempt: Attempt, reader: EntryReader) -> list[tuple[Positio
 
 def find_copies(
     groups: Iterable[Sequence[Attempt]],
-    reader: EntryReader,
+    reader: EntriesByPlace,
     history: History,
     tree_size: int,
     ledger_time_ms: int,
@@ -77,20 +84,24 @@ def find_copies(
 
 def judge_suspects(
     sweep: Sweep,
-    reader: EntryReader,
+    reader: EntriesByPlace,
     history: History,
     *,
     tree_size: int,
     ledger_time_ms: int,
     require_tickets: bool,
     on_progress: Callable[[int], None],
+    weigh: Callable[[Positions, Delivery], Delivery] = lambda positions, delivery: delivery,
 ) -> Iterator[Judgement]:
-    """The judgement of every attempt that the sweep did not call clean, in the order of the log."""
+    """The judgement of every attempt that the sweep did not call clean, in the order of the log.
+
+    ``weigh`` puts in what others know of an attempt.
+    """
     copies = find_copies(sweep.copies, reader, history, tree_size, ledger_time_ms)
     for count, attempt in enumerate(sweep.suspects, 1):
         for positions, delivery in load_deliveries(attempt, reader):
             yield judge(
-                replace(delivery, is_duplicate=positions in copies),
+                replace(weigh(positions, delivery), is_duplicate=positions in copies),
                 history,
                 tree_size=tree_size,
                 ledger_time_ms=ledger_time_ms,

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from typing import Protocol
 
 from ledger.core.entries import Entry
 from ledger.core.tiles import TILE_WIDTH
 from ledger.errors import FormatError, ProofError
-from ledger.ports import Codec, LogSource
+from ledger.ports import Block, Codec
 
 BLOCKS_KEPT = 64
+
+
+class Blocks(Protocol):
+    """Where groups of entries come from: what is asked of a :class:`~ledger.ports.LogSource` here."""
+
+    def read_block(self, first: int, count: int) -> Block:
+        """Entries ``first <= position < first + count``, as far as they can be read."""
+        ...
 
 
 class EntryReader:
     """Reads whole groups of 256 and keeps the last few, so that asking in order costs one read a group."""
 
-    def __init__(self, source: LogSource, codec: Codec) -> None:
+    def __init__(self, source: Blocks, codec: Codec) -> None:
         self._source = source
         self._codec = codec
         self._blocks: OrderedDict[int, list[bytes]] = OrderedDict()

@@ -8,9 +8,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from ledger.audit.cosigners import Cosigner
 from ledger.audit.findings import Finding
 from ledger.core.judgement import Judgement
-from ledger.core.verdicts import RULE_SET, RULE_SET_HASH, VERDICTS, exit_status, in_table_order
+from ledger.core.verdicts import RULE_SET, RULE_SET_HASH, VERDICTS, Exposure, exit_status, in_table_order
 
 
 @dataclass(slots=True)
@@ -27,13 +28,17 @@ class Exposed:
         if how is None:
             return
         delivery = judged.delivery
-        others = set(delivery.subjects) - {delivery.account}
-        self.accounts[how].add(delivery.account)
-        self.subjects[how].update(others)
         receiver = (judged.actual.developer if judged.actual else None) or "(nobody known)"
+        self.add_people(delivery.account, delivery.subjects, receiver, how)
+
+    def add_people(self, account: str, subjects: Iterable[str], receiver: str, how: Exposure) -> None:
+        """Take one delivery that ``receiver`` should not have had."""
+        others = set(subjects) - {account}
+        self.accounts[how].add(account)
+        self.subjects[how].update(others)
         row = self.developers.setdefault(receiver, {"deliveries": 0, "accounts": set(), "subjects": set()})
         row["deliveries"] += 1
-        row["accounts"].add(delivery.account)
+        row["accounts"].add(account)
         row["subjects"].update(others)
 
     @staticmethod
@@ -59,7 +64,10 @@ class Exposed:
 
 @dataclass(slots=True)
 class Report:
-    """A finished verification; ``notes`` say what could not be checked and why."""
+    """A finished verification; ``notes`` say what could not be checked and why.
+
+    ``cosigners`` are those witnesses of the policy asked for that have cosigned the checkpoint.
+    """
 
     tree_size: int
     root: str | None
@@ -75,6 +83,7 @@ class Report:
     unsettled: int
     notes: list[str]
     unsettled_max: int | None = None
+    cosigners: list[Cosigner] = field(default_factory=list)
 
     @property
     def exit_status(self) -> int:
@@ -98,6 +107,7 @@ class Report:
             "origin": self.origin,
             "vkey": self.vkey,
             "checkpoint_size": self.checkpoint_size,
+            "cosigners": [cosigner.to_json() for cosigner in self.cosigners],
             "rule_set": RULE_SET,
             "rule_set_hash": RULE_SET_HASH,
             "engine": self.engine,

@@ -7,8 +7,7 @@ used to compute anything: stored hashes and tiles are compared with what the ent
 
 from __future__ import annotations
 
-from ledger.core.chain import ZERO_PREV
-from ledger.core.faults import Edge, FaultList, seam_faults
+from ledger.core.faults import Edge, FaultList, first_faults, seam_faults
 from ledger.core.merkle import HASH_BYTES, Frontier, hash_leaves, root_of_full
 from ledger.core.tiles import LEVEL_MAX, TILE_HEIGHT, TILE_WIDTH, TileId, format_path, level_size, tile_at
 from ledger.ports import ChunkFacts, LogSource
@@ -44,7 +43,7 @@ class Structure:
         if self.size:
             self._faults.extend(seam_faults(facts.first, self._tail, self._last_leaf, facts.head))
         else:
-            self._check_first(facts.head)
+            self._faults.extend(first_faults(facts.head))
         self.tile_roots += facts.tile_roots
         self._rest = facts.rest
         self.size = facts.first + facts.count
@@ -54,16 +53,6 @@ class Structure:
         if facts.tail is not None:
             self.last_kind = facts.tail.kind
         self.ledger_time_ms = max(self.ledger_time_ms, facts.latest_ms)
-
-    def _check_first(self, head: Edge | None) -> None:
-        if head is None:
-            return
-        if head.kind != "ledger.opened":
-            self._faults.tell(0, "ENTRY_MALFORMED", f"entry 0 is {head.kind}, not ledger.opened")
-        if head.seq != 0:
-            self._faults.tell(0, "SEQ_GAP", f"the log begins at seq {head.seq}")
-        if head.prev != ZERO_PREV:
-            self._faults.tell(0, "CHAIN_BROKEN", "prev of the first entry is not 64 zeros")
 
     def root_at(self, size: int) -> bytes | None:
         """The root over the first ``size`` entries, or None where they are not all there.

@@ -21,11 +21,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from ledger.audit.backing import judge_suspects
+from ledger.audit.cosigners import Cosigner, WitnessDemand, check_cosigners
 from ledger.audit.entry_reader import EntryReader
 from ledger.audit.findings import Finding, of_collision, of_entry, of_fault, of_judgement
 from ledger.audit.identities import IdentityCheck
 from ledger.audit.report import Exposed, Report
 from ledger.audit.seals import Seals
+from ledger.audit.second_sources import SecondSources
 from ledger.audit.signed_state import EarlierCheckpoint, check_earlier, check_signed
 from ledger.audit.structure import Structure
 from ledger.core.checkpoint import Checkpoint
@@ -35,6 +37,8 @@ from ledger.core.history import History
 from ledger.core.judgement import Judgement
 from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.note import Verifier
+from ledger.core.receipts import SignatureCheck
+from ledger.core.source_keys import SECOND_SOURCE_KINDS
 from ledger.ports import Codec, Engine, LogSource, Reading, Sweep
 
 Progress = Callable[[str, int, int], None]
@@ -45,7 +49,9 @@ class Request:
     """What to verify and how strictly.
 
     ``verifier`` is the log's key, its name the log's origin, ``vkey`` the same as text. ``earlier`` are checkpoints kept
-    from before. ``hashes_are_tiles`` says that the source's stored leaf hashes *are* its level 0 tiles.
+    from before. ``hashes_are_tiles`` says that the source's stored leaf hashes *are* its level 0 tiles. Without
+    ``check_signature`` (Ed25519) receipts and egress counts are not looked at, and a note says so. ``witnesses`` is the
+    policy whose quorum has to have cosigned the published checkpoint.
     """
 
     source: LogSource
@@ -57,6 +63,8 @@ class Request:
     unsettled_max: int | None = None
     hashes_are_tiles: bool = True
     identities: IdentityCheck | None = None
+    check_signature: SignatureCheck | None = None
+    witnesses: WitnessDemand | None = None
 
 
 @dataclass(slots=True)
@@ -116,10 +124,14 @@ class _Verification:
         self._faults = FaultList()
         self._structure = Structure(request.source, self._faults)
         self._seals = Seals(self._faults)
+        self._second_sources = SecondSources(
+            request.verifier, EntryReader(request.source, codec), request.check_signature
+        )
         self._history = History()
         self._entry_findings: list[Finding] = []
         self._undecided: list[Entry] = []
         self._notes: list[str] = []
+        self._cosigners: list[Cosigner] = []
 
     def run(self, note: bytes | None, size: int) -> Verified:
         """All steps, in the order of what rests on what; ``note`` is the published checkpoint, ``size`` a claim."""
@@ -135,7 +147,10 @@ class _Verification:
         if self._request.identities is not None:
             self._request.identities.finish(self._faults, self._notes)
         structure = self._structure
-        sweeping = self._reading.start_sweep(self._history, structure.size, structure.ledger_time_ms)
+        doubted = self._second_sources.look_again(
+            self._reading, self._history, structure.size, structure.ledger_time_ms
+        )
+        sweeping = self._reading.start_sweep(self._history, structure.size, structure.ledger_time_ms, doubted)
         # While the engine sweeps, what needs no sweep.
         for entry in self._undecided:
             self._find_in(entry)
@@ -170,6 +185,8 @@ class _Verification:
                         self._undecided.append(entry)
                     else:
                         self._find_in(entry)
+                    if entry.kind in SECOND_SOURCE_KINDS:
+                        self._second_sources.add(entry, self._history)
                     # A seq beyond the log is a lie: what nobody knows as of its size is no history.
                     if entry.seq < size:
                         self._history.add(entry)
@@ -195,6 +212,8 @@ class _Verification:
         if note is None:
             self._notes.append("nothing was sealed yet: no signature covers these entries")
         checkpoint = check_signed(structure, note, request.verifier.name, request.verifier, self._faults)
+        if request.witnesses is not None:
+            self._cosigners = check_cosigners(note, request.witnesses, self._faults)
         if checkpoint is not None:
             structure.check_tiles(checkpoint.size, level_min=1 if request.hashes_are_tiles else 0)
             self._seals.check_last(checkpoint.size)
@@ -221,6 +240,7 @@ class _Verification:
                 ledger_time_ms=self._structure.ledger_time_ms,
                 require_tickets=self._request.require_tickets,
                 on_progress=lambda done: self._on_progress("explaining findings", done, done),
+                weigh=self._second_sources.weigh,
             )
         )
 
@@ -232,12 +252,13 @@ class _Verification:
         checkpoint: Checkpoint | None,
     ) -> Report:
         findings += [of_fault(fault) for fault in self._faults.kept]
+        exposed = Exposed()
+        self._second_sources.conclude(findings, exposed, self._notes)
         findings.sort(key=lambda finding: finding.order)
         kept = Counter(fault.code for fault in self._faults.kept)
         unlisted: dict[str, int] = {
             code: more for code, count in self._faults.counts.items() if (more := count - kept[code])
         }
-        exposed = Exposed()
         verdicts: Counter[str] = Counter({"AUTHORIZED": sweep.clean})
         evidence: Counter[str] = Counter(
             {"observed": sweep.clean_observed, "intended": sweep.clean - sweep.clean_observed}
@@ -261,5 +282,6 @@ class _Verification:
             exposed=exposed,
             unsettled=sum("ATTEMPT_UNSETTLED" in judged.codes for judged in judgements),
             notes=self._notes,
+            cosigners=self._cosigners,
             unsettled_max=self._request.unsettled_max,
         )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from ledger.core.map_proof import EMPTY_NODE
 from ledger.core.sparse_map import PREFIX_BITS_MAX, Subtree
-from ledger.engines.hash_rows import HASH, Hashes, Numbers, grown, hash_inner_nodes
+from ledger.engines.hash_rows import HASH, Hashes, Memo, Numbers, grown, hash_inner_nodes
 
 _POSITION_BITS = 256
 _BUCKET_LEAVES_MAX = 4
@@ -23,7 +23,7 @@ _BUCKET_LEAVES_MAX = 4
 _END = -1
 _NO_LEAF = -2
 
-_Words = npt.NDArray[np.uint64]
+Words = npt.NDArray[np.uint64]
 
 
 class BatchMap:
@@ -57,7 +57,7 @@ class BatchMap:
         A position of another shard is a mistake of the caller (``AssertionError``), and then nothing is changed.
         """
         # Two steps, because 64 bits cannot be shifted out at once.
-        heads = _words(positions)[:, 0] >> np.uint64(64 - PREFIX_BITS_MAX)
+        heads = words_of(positions)[:, 0] >> np.uint64(64 - PREFIX_BITS_MAX)
         if (heads >> np.uint64(PREFIX_BITS_MAX - self._prefix_bits) != self._prefix).any():
             raise AssertionError("a position does not belong to this shard")
         start, self._size = self._size, self._size + len(positions)
@@ -85,7 +85,7 @@ class BatchMap:
             buckets = np.flatnonzero(self._heads != _END)
         else:
             self._link(fresh)
-            buckets = _distinct(np.sort(self._buckets_of(slots)))
+            buckets = distinct(np.sort(self._buckets_of(slots)))
         self._rehash(buckets)
 
     def subtree(self) -> Subtree:
@@ -103,7 +103,7 @@ class BatchMap:
     def _buckets_of(self, slots: Numbers) -> Numbers:
         if not self._bits:
             return np.zeros(len(slots), np.int64)
-        heads = _words(self._positions[slots])[:, 0]
+        heads = words_of(self._positions[slots])[:, 0]
         shift = np.uint64(64 - self._prefix_bits - self._bits)
         return (heads >> shift & np.uint64((1 << self._bits) - 1)).astype(np.int64)
 
@@ -134,17 +134,17 @@ class BatchMap:
             chains = self._next[chains]
             chains = chains[chains != _END]
         slots = np.concatenate(found)
-        words = _words(self._positions[slots])
+        words = words_of(self._positions[slots])
         order = _ascending(words)
         slots, words = slots[order], words[order]
-        starts, nodes = _fold(words, self._leaf_nodes[slots], self._prefix_bits + self._bits)
+        starts, nodes = fold_leaves(words, self._leaf_nodes[slots], self._prefix_bits + self._bits)
         level = buckets + (1 << self._bits)
         self._nodes[level] = nodes[starts]
         self._weights[level] = np.minimum(np.diff(starts, append=len(slots)), 2)
         # The children of a node are neighbours, so both are one element of an array of pairs.
         pairs, weights = self._nodes.view(f"V{2 * HASH.itemsize}"), self._weights.reshape(-1, 2)
         while level[0] > 1:
-            level = _distinct(level >> 1)
+            level = distinct(level >> 1)
             weight = weights[level].sum(axis=1, dtype=np.uint8)
             full = level[weight > 1]
             self._nodes[full] = hash_inner_nodes(pairs[full])
@@ -153,7 +153,9 @@ class BatchMap:
             self._weights[level] = np.minimum(weight, 2)
 
 
-def _fold(words: _Words, leaf_nodes: Hashes, depth: int) -> tuple[Numbers, Hashes]:
+def fold_leaves(
+    words: Words, leaf_nodes: Hashes, depth: int, memo: Memo | None = None
+) -> tuple[Numbers, Hashes]:
     """The nodes at ``depth`` over leaves at ascending positions: where each begins, and an array that has it there.
 
     From the deepest parting of two neighbours up: at each depth two halves that part there become one node, and every
@@ -186,14 +188,14 @@ def _fold(words: _Words, leaf_nodes: Hashes, depth: int) -> tuple[Numbers, Hashe
         sides = words[raised, at >> 6] >> np.uint64(63 - (at & 63)) & np.uint64(1)
         pairs[np.arange(len(left), len(pairs)), sides.astype(np.int64)] = nodes[raised]
         whole = np.concatenate((left, raised))
-        nodes[whole] = hash_inner_nodes(pairs)
+        nodes[whole] = hash_inner_nodes(pairs, memo)
         last = last_of[right]
         last_of[left] = last
         first_of[last] = left
     return starts, nodes
 
 
-def _partings(words: _Words) -> Numbers:
+def _partings(words: Words) -> Numbers:
     """How many bits each of these positions shares with the next one."""
     partings = np.full(len(words) - 1, _POSITION_BITS)
     unequal = words[1:] ^ words[:-1]
@@ -211,7 +213,7 @@ def _partings(words: _Words) -> Numbers:
     return partings
 
 
-def _ascending(words: _Words) -> Numbers:
+def _ascending(words: Words) -> Numbers:
     """The order in which these positions ascend."""
     order = np.argsort(words[:, 0])
     ordered = words[order, 0]
@@ -220,12 +222,12 @@ def _ascending(words: _Words) -> Numbers:
     return order
 
 
-def _words(positions: Hashes) -> _Words:
+def words_of(positions: Hashes) -> Words:
     """Positions as numbers of 64 bits, four each, the most significant first."""
     return np.ascontiguousarray(positions).view(">u8").reshape(-1, 4).astype(np.uint64)
 
 
-def _distinct(ascending: Numbers) -> Numbers:
+def distinct(ascending: Numbers) -> Numbers:
     """Ascending numbers, each once."""
     is_first = np.empty(len(ascending), np.bool_)
     is_first[:1] = True

@@ -11,6 +11,7 @@ Few keys reach a high level, so each level holds its peaks densely, and says of 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +50,33 @@ class BatchTrees:
         self._is_changed: npt.NDArray[np.bool_] = np.zeros(0, np.bool_)
         self._changed: list[Numbers] = []
         self._levels = [_Level()]
+
+    @property
+    def size(self) -> int:
+        """The number of slots, which all have an entry where none was skipped."""
+        return self._size
+
+    def save(self, out: BinaryIO) -> None:
+        """Write the trees to ``out``, as NumPy arrays one after the other."""
+        np.save(out, self._counts[: self._size])
+        np.save(out, self._last_seqs[: self._size])
+        np.save(out, np.array([len(self._levels)]))
+        for level in self._levels:
+            np.save(out, level.peaks[: level.size])
+            np.save(out, level.above[: level.size])
+
+    def load(self, source: BinaryIO) -> None:
+        """Take, into trees that are empty, those that were saved; every slot counts as changed."""
+        self._counts = np.load(source, allow_pickle=False)
+        self._last_seqs = np.load(source, allow_pickle=False)
+        self._size = len(self._counts)
+        self._is_changed = np.ones(self._size, np.bool_)
+        self._changed = [np.arange(self._size)]
+        self._levels = []
+        for _ in range(int(np.load(source, allow_pickle=False)[0])):
+            peaks = np.load(source, allow_pickle=False)
+            above = np.load(source, allow_pickle=False)
+            self._levels.append(_Level(len(peaks), peaks, above))
 
     def append(self, slots: Numbers, seqs: Numbers, leaves: Hashes, places: Numbers) -> None:
         """Append to the tree of each ``slots[i]`` the leaf ``leaves[places[i]]`` for the entry at ``seqs[i]``.

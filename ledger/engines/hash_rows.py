@@ -58,6 +58,17 @@ def grown(array: npt.NDArray[_Scalar], size: int, fill: int | None = None) -> np
     return larger
 
 
+def starts_of(lengths: Numbers) -> Numbers:
+    """Where each of consecutive ranges of these lengths begins."""
+    return np.cumsum(lengths) - lengths
+
+
+def ranges_of(starts: Numbers, ends: Numbers) -> Numbers:
+    """The numbers of all ranges ``[starts[i], ends[i])``, one range after the other."""
+    counts = ends - starts
+    return np.arange(int(counts.sum())) + np.repeat(starts - starts_of(counts), counts)
+
+
 def hash_key_leaves(first: int, leaf_hashes: Hashes) -> Hashes:
     """The leaf hash in a key's tree of each entry from ``first`` on, as :func:`ledger.core.index.key_leaf_hash`."""
     leaves = np.empty(len(leaf_hashes), _KEY_LEAF)
@@ -71,9 +82,27 @@ def hash_nodes(pairs: Hashes) -> Hashes:
     return as_hashes(hash_pairs(pairs.tobytes()))
 
 
-def hash_inner_nodes(pairs: Hashes) -> Hashes:
-    """The map's nodes above consecutive pairs of its nodes, as :func:`ledger.core.map_proof.inner_node`."""
+Memo = dict[bytes, bytes]
+"""Pairs of nodes of the map, joined, and the node above each."""
+
+
+def hash_inner_nodes(pairs: Hashes, memo: Memo | None = None) -> Hashes:
+    """The map's nodes above consecutive pairs of its nodes, as :func:`ledger.core.map_proof.inner_node`.
+
+    Pairs that are in ``memo`` are not hashed again, the others go there.
+    """
     new_inner = _new_inner
+    if memo is not None:
+        known = memo.get
+        found = []
+        for (pair,) in _each_pair(pairs.tobytes()):
+            node = known(pair)
+            if node is None:
+                state = new_inner()
+                state.update(pair)
+                node = memo[pair] = state.digest()
+            found.append(node)
+        return as_hashes(b"".join(found))
     nodes = []
     for (pair,) in _each_pair(pairs.tobytes()):
         state = new_inner()
@@ -94,4 +123,28 @@ def hash_leaf_nodes(positions: Hashes, counts: Numbers, last_seqs: Numbers, key_
         leaf = new_leaf()
         leaf.update(position + value.digest())
         nodes.append(leaf.digest())
+    return as_hashes(b"".join(nodes))
+
+
+def hash_values(counts: Numbers, last_seqs: Numbers, key_roots: Hashes) -> Hashes:
+    """The values of rows in the map, as :func:`ledger.core.index.value_hash`."""
+    rows = np.empty(len(counts), _ROW)
+    rows["count"], rows["last_seq"], rows["key_root"] = counts, last_seqs, key_roots
+    new_value = _new_value
+    values = []
+    for (row,) in _each_row(rows.tobytes()):
+        value = new_value()
+        value.update(row)
+        values.append(value.digest())
+    return as_hashes(b"".join(values))
+
+
+def hash_map_leaves(leaves: Hashes) -> Hashes:
+    """The map's leaves of consecutive pairs of position and value, as :func:`ledger.core.index.leaf_node`."""
+    new_leaf = _new_leaf
+    nodes = []
+    for (leaf,) in _each_pair(leaves.tobytes()):
+        state = new_leaf()
+        state.update(leaf)
+        nodes.append(state.digest())
     return as_hashes(b"".join(nodes))

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ledger.core.entries import KINDS
 from ledger.core.entries.codec import split_optional
-from ledger.core.entries.members import HASH_REGEX, UID_REGEX, Bounds, Pattern, SortedSet
+from ledger.core.entries.members import HASH_REGEX, SIGNATURE_REGEX, UID_REGEX, Bounds, Pattern, SortedSet
 from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, TAG_REGEX
 from ledger.engines.text_hash import WORD_BYTES, Bytes
 
@@ -36,7 +36,12 @@ NUMBER_DIGITS_MAX = 15
 """Numbers of more digits are left to the decoder: sums of their digits' products would not be exact."""
 
 TAG_PREFIX_BYTES = 2
-_HEX_FROM = {HASH_REGEX: 0, TAG_REGEX: TAG_PREFIX_BYTES, EVENT_TAG_REGEX: TAG_PREFIX_BYTES}
+_HEX_FROM = {
+    HASH_REGEX: 0,
+    SIGNATURE_REGEX: 0,
+    TAG_REGEX: TAG_PREFIX_BYTES,
+    EVENT_TAG_REGEX: TAG_PREFIX_BYTES,
+}
 
 RECURRING_GAP = 24
 """Recurring values so close to each other, with fixed bytes between them, are looked at as one."""

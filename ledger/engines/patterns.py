@@ -16,7 +16,7 @@ from operator import attrgetter
 from typing import Any
 
 from ledger.core.entries import KINDS
-from ledger.core.entries.members import HASH_REGEX, UID_REGEX, Pattern, SortedSet
+from ledger.core.entries.members import HASH_REGEX, SIGNATURE_REGEX, UID_REGEX, Pattern, SortedSet
 from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, TAG_REGEX
 from ledger.engines.structs import patterns_of
 
@@ -66,6 +66,7 @@ _QUICK: dict[str, ColumnCheck] = {
     TAG_REGEX: _prefixed_hex(b"a_", 32),
     EVENT_TAG_REGEX: _prefixed_hex(b"e_", 32),
     HASH_REGEX: _prefixed_hex(b"", 64),
+    SIGNATURE_REGEX: _prefixed_hex(b"", 128),
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -23,10 +24,11 @@ from ledger.engines.slot_table import SlotTable
 from ledger.errors import StoreError
 
 
-class _Replay:
+class Replay:
     """The index of one shard, by key ids."""
 
     def __init__(self, shard: int) -> None:
+        """Start without any entry."""
         self._table = SlotTable()
         self._index = ShardIndex(shard, SHARD_BITS)
 
@@ -50,10 +52,23 @@ class _Replay:
         """The root of this half over everything appended so far."""
         return self._index.subtree()
 
+    def save(self, out: BinaryIO) -> None:
+        """Write to ``out`` what :meth:`load` goes on from; everything appended was sealed."""
+        np.save(out, self._table.ids)
+        self._index.save(out)
+
+    @classmethod
+    def load(cls, shard: int, source: BinaryIO) -> Replay:
+        """What was saved. Its root is computed anew from the keys' trees, so that it can be held against what it was."""
+        made = cls(shard)
+        made._table.add(np.load(source, allow_pickle=False))
+        made._index.load(source)
+        return made
+
 
 def replay_shard(scratch: Path, firsts: Sequence[int], map_sizes: Sequence[int], shard: int) -> list[Subtree]:
     """The subtrees of one shard at each of ``map_sizes`` (ascending), for a log whose chunks begin at ``firsts``."""
-    state = _Replay(shard)
+    state = Replay(shard)
     wanted = list(map_sizes)
     subtrees: list[Subtree] = []
     for first in firsts:

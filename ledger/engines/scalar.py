@@ -16,12 +16,14 @@ from ledger.core.index import index_keys
 from ledger.core.key_trees import KeyTrees
 from ledger.core.ledger_findings import schema_finding
 from ledger.core.merkle import hash_leaf, root_of
+from ledger.core.source_keys import SECOND_SOURCE_KINDS
 from ledger.core.sparse_map import SparseMap
 from ledger.core.tiles import TILE_WIDTH
 from ledger.errors import FormatError
 from ledger.ports import Attempt, Block, ChunkFacts, LogSource, Sweep
 
 CHUNK_ENTRIES = 16 * TILE_WIDTH
+ROW_KINDS = frozenset({"delivery.attempted", "delivery.settled", "delivery.imported"})
 LOG_STATE_KINDS = frozenset({"ledger.opened", "index.sealed", "key.rotated"})
 
 
@@ -142,14 +144,14 @@ class ScalarReading:
         else:
             self._uids[entry.uid] = position
         kind = entry.kind
-        if kind in ("delivery.attempted", "delivery.settled", "delivery.imported"):
+        if kind in ROW_KINDS:
             delivery: str = entry.delivery  # type: ignore[attr-defined]
             attempt: int = entry.attempt  # type: ignore[attr-defined]
             self._attempts.setdefault((delivery, attempt), []).append(position)
         elif kind == "account.registered":
             if self._with_identities:
                 state.append(entry)
-        elif bears_state(kind) or kind in LOG_STATE_KINDS:
+        elif bears_state(kind) or kind in LOG_STATE_KINDS or kind in SECOND_SOURCE_KINDS:
             state.append(entry)
         if kind == "delivery.imported":
             self._see_address(entry)
@@ -183,7 +185,21 @@ class ScalarReading:
             done = size
         return roots
 
-    def start_sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Callable[[], Sweep]:
+    def deliveries(self, size: int) -> Iterator[tuple[int, Entry]]:
+        """Every sound entry about an attempt once more."""
+        for first in range(0, size, TILE_WIDTH):
+            block = self._source.read_block(first, min(TILE_WIDTH, size - first))
+            for place, data in enumerate(block.entries):
+                try:
+                    entry = decode_entry(data).entry
+                except FormatError:
+                    continue
+                if entry.kind in ROW_KINDS:
+                    yield first + place, entry
+
+    def start_sweep(
+        self, history: History, tree_size: int, ledger_time_ms: int, doubted: Sequence[int] = ()
+    ) -> Callable[[], Sweep]:
         """Call every attempt a suspect, and all of them possible copies of each other."""
         attempts = [Attempt(tuple(seqs)) for seqs in self._attempts.values()]
         return lambda: Sweep(0, 0, attempts, [attempts], self._resolved)

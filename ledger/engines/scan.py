@@ -22,6 +22,7 @@ from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, sto
 from ledger.core.history import bears_state
 from ledger.core.ledger_findings import schema_finding
 from ledger.core.merkle import HASH_BYTES, hash_leaves
+from ledger.core.source_keys import SECOND_SOURCE_KINDS
 from ledger.engines.chunk_bytes import ChunkBytes, Integers
 from ledger.engines.groups import Group
 from ledger.engines.known import KnownDecoder
@@ -150,9 +151,12 @@ def _links(leaves: Sequence[bytes]) -> Bytes:
     return np.frombuffer(digits.encode(), np.uint8).reshape(-1, 2 * HASH_BYTES)
 
 
+_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS
+
+
 def is_state(kind: str) -> bool:
-    """Whether the fold over the log needs entries of ``kind``: a party or grant event, a seal, or the ledger's own.
+    """Whether the way over the log needs entries of ``kind``: a party or grant event, a seal, what second sources tell.
 
     ``account.registered`` is left out: it limits nothing (verdict rules, section 2.5) and there are many.
     """
-    return (bears_state(kind) and kind != "account.registered") or kind in LOG_STATE_KINDS
+    return (bears_state(kind) and kind != "account.registered") or kind in _TOLD_KINDS

@@ -7,6 +7,8 @@ Joins the trees of all keys (:mod:`ledger.engines.batch_trees`) with the map ove
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import numpy as np
 
 from ledger.core.sparse_map import Subtree
@@ -42,6 +44,17 @@ class ShardIndex:
         ordered = np.sort(slots << bits | np.arange(len(slots)))
         places = places[ordered & ((1 << bits) - 1)].astype(np.int64)
         self._trees.append(ordered >> bits, first + places, leaves, places)
+
+    def save(self, out: BinaryIO) -> None:
+        """Write positions and trees, from which :meth:`load` makes the rest anew."""
+        slots = np.arange(self._trees.size)
+        np.save(out, self._map.positions(slots))
+        self._trees.save(out)
+
+    def load(self, source: BinaryIO) -> None:
+        """Take, into an index that is empty, what was saved; every key counts as changed."""
+        self._map.add_keys(np.load(source, allow_pickle=False))
+        self._trees.load(source)
 
     def subtree(self) -> Subtree:
         """The node of this shard over everything appended so far; with no prefix its node is the map root."""

@@ -30,6 +30,11 @@ class SlotTable:
         """The number of ids."""
         return self._size
 
+    @property
+    def ids(self) -> Ids:
+        """All ids in the order of their slots."""
+        return self._ids[: self._size]
+
     def add(self, ids: Ids) -> None:
         """Give the next slots to ``ids``, which differ from each other and are not there yet."""
         start, self._size = self._size, self._size + len(ids)

@@ -63,6 +63,8 @@ UNION
 SELECT attempt_seq FROM rows SEMI JOIN repeated USING (attempt_key)
 UNION
 SELECT attempt_seq FROM copies
+UNION
+SELECT attempt_seq FROM rows SEMI JOIN doubted USING (attempt_seq)
 """
 
 _COPIES = """
@@ -104,8 +106,14 @@ class DuckSweep:
         self._history = history
         self._parties: dict[Party, int] = {}
 
-    def prepare(self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver]) -> None:
-        """Make the tables but for the live spans; ``recurring`` names the routes and arrivals in the rows."""
+    def prepare(
+        self, recurring: Sequence[Fresh], left_over: Sequence[LeftOver], doubted: Sequence[int] = ()
+    ) -> None:
+        """Make the tables but for the live spans; ``recurring`` names the routes and arrivals in the rows.
+
+        The attempts at the places ``doubted`` are suspects.
+        """
+        self._connection.register("doubted", pa.table({"attempt_seq": pa.array(doubted, pa.int64())}))
         self._connection.register("rows", self._rows)
         self._register_pairs({number: (kind, values) for number, kind, values in recurring})
         self._connection.register("late_events", self._events)
