@@ -38,13 +38,15 @@ class SignInLink(BaseModel):
 
 
 class AllowedScope(BaseModel):
-    """One webhook that data goes to, under one grant."""
+    """One grant, and the webhook that data goes to under it."""
 
     grant: str
     environment: str
     scopes: list[str]
     receives: list[str] = Field(description="the scopes, in words")
-    webhook_host: str
+    webhook_host: str = Field(
+        description="empty where no webhook here rests on the grant: the platform has recorded it, and delivers itself"
+    )
     granted_at: str
 
 
@@ -145,7 +147,7 @@ def revoke(request: Request, app: str, caller: _Account) -> Revoked:
     An app that was allowed nothing is no error: there is nothing left to take back.
     """
     subject = _subject_of(request, caller)
-    count = service_of(request).subscriptions.revoke_app(subject, app, channel="account_api")
+    count = service_of(request).accesses.revoke_app(subject, app, channel="account_api")
     return Revoked(app=app, grants_revoked=count)
 
 

@@ -149,7 +149,7 @@ def revoke_app(request: Request, app: str, form: Annotated[Form, Depends(form_of
     if not is_proven(session.form_proof(f"revoke/{app}"), form.one("proof")):
         raise _form_expired()
     subject = _subject_of(request, session)
-    service_of(request).subscriptions.revoke_app(subject, app, channel="account_page")
+    service_of(request).accesses.revoke_app(subject, app, channel="account_page")
     # The page is asked for anew, so that reloading it repeats nothing.
     return RedirectResponse(f"../../../account?{urlencode({'ended': app})}", 303)
 

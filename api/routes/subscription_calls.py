@@ -22,6 +22,8 @@ from ledger.gateway.subscriptions import DuplicateSubscription, Evidence
 from ledger.ports.registry import App, Subscription, Webhook
 
 _PAGE = 1_000
+_NOBODY = f"a_{0:032x}"
+"""A tag that nobody has, as tags are drawn at random."""
 
 BY_ACCOUNT = "api_account"
 BY_DEVELOPER = "api_developer"
@@ -71,8 +73,9 @@ def find_own(service: Service, caller: UserCaller, webhooks: Sequence[Webhook]) 
 def unsubscribe_own(service: Service, caller: UserCaller, webhooks: Sequence[Webhook]) -> int:
     """End the calling account's subscriptions at ``webhooks``; how many there were."""
     found = find_own(service, caller, webhooks)
-    for one in found:
-        service.subscriptions.unsubscribe(one, by=f"account:{caller.account.tag}", channel=BY_ACCOUNT)
+    if not found:
+        service.subscriptions.heed_ended(caller.account.tag)
+    service.subscriptions.unsubscribe_all(found, by=f"account:{caller.account.tag}", channel=BY_ACCOUNT)
     return len(found)
 
 
@@ -81,9 +84,13 @@ def unsubscribe_user(
 ) -> int:
     """End the subscriptions of the platform's ``account_id`` at ``webhooks``; how many there were."""
     known = service.ledger.vault.find([account_id]) if match_numeric_id(account_id) else {}
-    found = [one for subject in known.values() for one in _find(service, webhooks, subject.tag)]
-    for one in found:
-        service.subscriptions.unsubscribe(one, by=f"developer:{caller.app.developer}", channel=BY_DEVELOPER)
+    # For somebody whom the ledger does not know the same is done as for whom it knows and who is not subscribed here: how
+    # long the answer takes tells nobody which of the two it is.
+    tags = [subject.tag for subject in known.values()] or [_NOBODY]
+    found = [one for tag in tags for one in _find(service, webhooks, tag)]
+    if not found:
+        service.subscriptions.heed_ended(app=caller.app.app)
+    service.subscriptions.unsubscribe_all(found, by=f"developer:{caller.app.developer}", channel=BY_DEVELOPER)
     return len(found)
 
 
@@ -125,5 +132,5 @@ def unknown_subscription() -> ProblemError:
 
 
 def _find(service: Service, webhooks: Sequence[Webhook], tag: str) -> list[Subscription]:
-    found = (service.registry.load_subscription(webhook.webhook, tag) for webhook in webhooks)
+    found = (service.subscriptions.find_live(webhook.webhook, tag) for webhook in webhooks)
     return [one for one in found if one is not None]

@@ -17,8 +17,11 @@ Read where the text leaves room:
   any that a file brings in some order.
 - ``account.deleted`` is final: reactivations and new grants that take effect at or after it are rejected from
   a file as well; the fold ignores them in whatever order they came. So is what would own a retired endpoint
-  again.
+  again. Live, nothing subscribes at a retired endpoint; from a file it goes in and comes to nothing, for nobody owns the
+  endpoint any more.
 - ``grant.revoked`` and ``grant.invalidated`` are always accepted: safety wins.
+- A receipt or count is of the key in force where it is appended, a sighting opens its canary's commitment. Whether a
+  signature is right is looked at by whoever appends and by whoever verifies; nothing here computes one.
 
 The same function, asked with ``as_of_size`` the entry's own seq, tells the verifier what was forced in.
 """
@@ -28,11 +31,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
+from ledger.core.canaries import opens
 from ledger.core.destinations import parse_url
 from ledger.core.folding import Event
 from ledger.core.grants import is_dead_at
 from ledger.core.history import EndpointRecord, GrantRecord, History
 from ledger.core.scopes import is_known_scope
+from ledger.core.source_keys import Planted
 from ledger.core.timelines import deleted_at_ms
 from ledger.core.verdicts import Code
 from ledger.errors import FormatError
@@ -220,7 +225,53 @@ def _refuse_subscription(log: _Log, members: Mapping[str, Any]) -> Refusal | Non
         refusal = _refuse_foreign(log, members)
         if refusal is not None:
             return refusal
-    return _refuse_endpoint(log, members) if "endpoint" in members else None
+    if "endpoint" not in members:
+        return None
+    refusal = _refuse_endpoint(log, members)
+    if refusal is None and log.live and members["kind"] == "subscription.created":
+        endpoint = members["endpoint"]
+        if log.is_retired(endpoint, members["at"]):
+            return Refusal(f"the endpoint {endpoint} is retired, which is final")
+    return refusal
+
+
+def _refuse_receipt(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    developer = members["developer"]
+    if members["key"] != log.history.keys.in_force("developer", developer, log.as_of_size):
+        return Refusal(f"the key is not the one that {developer} signs receipts with", "RECEIPT_INVALID")
+    return None
+
+
+def _refuse_count(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    proxy = members["proxy"]
+    if members["key"] != log.history.keys.in_force("proxy", proxy, log.as_of_size):
+        return Refusal(f"the key is not the one that the proxy {proxy} signs with")
+    return None
+
+
+def _refuse_canary(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    planted = _planted(log, members)
+    if planted is not None and planted.commitment != members["commitment"]:
+        return Refusal(f"the canary {members['canary']} is planted with another commitment")
+    return None
+
+
+def _refuse_sighting(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    planted = _planted(log, members)
+    if planted is None:
+        return _unknown("canary", members["canary"])
+    if not opens(planted.commitment, members):
+        return Refusal(
+            f"the commitment of the canary {members['canary']} does not open to this", "COMMITMENT_MISMATCH"
+        )
+    return None
+
+
+def _planted(log: _Log, members: Mapping[str, Any]) -> Planted | None:
+    planted = log.history.keys.canaries.get(members["canary"])
+    if planted is None or (log.as_of_size is not None and planted.seq >= log.as_of_size):
+        return None
+    return planted
 
 
 def _unknown(what: str, name: str) -> Refusal:
@@ -251,6 +302,10 @@ _RULES: dict[str, Callable[[_Log, Mapping[str, Any]], Refusal | None]] = {
     "subscription.created": _refuse_subscription,
     "subscription.deleted": _refuse_subscription,
     "replay.requested": _refuse_endpoint,
+    "delivery.receipt": _refuse_receipt,
+    "egress.counted": _refuse_count,
+    "canary.planted": _refuse_canary,
+    "canary.seen": _refuse_sighting,
 }
 
 RULED_KINDS = frozenset(_RULES)
@@ -268,5 +323,11 @@ MEMBERS_READ = (
     "scopes",
     "subscription",
     "url",
+    "key",
+    "proxy",
+    "canary",
+    "commitment",
+    "marker",
+    "salt",
 )
 """The members that a refusal can depend on."""

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
+from ledger.core.chain import ZERO_PREV
 from ledger.core.merkle import HASH_BYTES
 from ledger.core.verdicts import Code, Severity
 
@@ -84,6 +85,20 @@ def seam_faults(position: int, tail: Edge | None, last_leaf: bytes, head: Edge |
         if head.recorded_at < tail.recorded_at:
             text = f"recorded at {head.recorded_at} after {tail.recorded_at}"
             faults.append(Fault(position, "TIME_REGRESSION", text))
+    return faults
+
+
+def first_faults(head: Edge | None) -> list[Fault]:
+    """What is wrong with the first entry of a log; ``head`` is its edge, None where it is malformed."""
+    faults: list[Fault] = []
+    if head is None:
+        return faults
+    if head.kind != "ledger.opened":
+        faults.append(Fault(0, "ENTRY_MALFORMED", f"entry 0 is {head.kind}, not ledger.opened"))
+    if head.seq != 0:
+        faults.append(Fault(0, "SEQ_GAP", f"the log begins at seq {head.seq}"))
+    if head.prev != ZERO_PREV:
+        faults.append(Fault(0, "CHAIN_BROKEN", "prev of the first entry is not 64 zeros"))
     return faults
 
 

@@ -106,14 +106,20 @@ def find_backing_among_good(
     event_type: str,
     at_ms: int,
     as_of_size: int | None = None,
+    only: str | None = None,
 ) -> Backed | None:
-    """:func:`find_backing` where :func:`find_failing_party` has no objection to the app and the developer at ``at_ms``."""
+    """:func:`find_backing` where :func:`find_failing_party` has no objection to the app and the developer at ``at_ms``.
+
+    With ``only``, no grant but that one counts.
+    """
     record = history.accounts.get(account)
     bit = EVENT_TYPE_BITS.get(event_type, 0)
     if record is None or not bit:
         return None
     for grant in record.grants:
         if grant.app != app or grant.environment != environment:
+            continue
+        if only is not None and grant.grant != only:
             continue
         timeline = grant.timeline if as_of_size is None else None
         if timeline is None:
@@ -150,15 +156,20 @@ def _failing_standing(history: History, question: Question, as_of_size: int | No
     return failing
 
 
-def explain(history: History, question: Question, as_of_size: int | None = None) -> Unbacked:
-    """Why ``question``, which :func:`find_backing` found no grant for, is answered with no."""
+def explain(
+    history: History, question: Question, as_of_size: int | None = None, only: str | None = None
+) -> Unbacked:
+    """Why ``question``, which :func:`find_backing` found no grant for, is answered with no.
+
+    With ``only``, no grant but that one is looked at.
+    """
     record = history.accounts.get(question.account)
     if record is None:
         return Unbacked("NO_GRANT", ())
     timelines = [
         timeline
         for timeline in (timeline_of(grant, as_of_size) for grant in record.grants)
-        if timeline is not None
+        if timeline is not None and only in (None, timeline.grant)
     ]
     standing = _failing_standing(history, question, as_of_size)
     misses = [

@@ -24,9 +24,10 @@ from sys import intern
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.core.destinations import Destination, parse_url
-from ledger.core.folding import Event, Line, Steps, rank_of
+from ledger.core.folding import PERMISSIVE, Event, Line, Steps, rank_of
 from ledger.core.recall import Recall
 from ledger.core.scopes import mask_of
+from ledger.core.source_keys import SourceKeys
 from ledger.errors import FormatError
 
 if TYPE_CHECKING:
@@ -154,8 +155,10 @@ class History:
         "apps",
         "destinations",
         "developers",
+        "ended_subscriptions",
         "endpoints",
         "grants",
+        "keys",
         "pins",
         "recall",
         "replays",
@@ -172,6 +175,8 @@ class History:
         self.pins: dict[str, list[EndpointRecord]] = {}
         self.replays: dict[str, Replay] = {}
         self.subscriptions: dict[str, Subscription] = {}
+        self.ended_subscriptions: dict[str, int] = {}
+        self.keys = SourceKeys()
         self.recall = Recall()
         self._waiting: dict[str, list[tuple[str, Event]]] = {}
 
@@ -314,6 +319,18 @@ class History:
                 entry.endpoint,
                 entry.grant,
             )
+            self.ended_subscriptions.pop(entry.subscription, None)
+        else:
+            ended_ms = self.ended_subscriptions.get(entry.subscription, entry.at)
+            self.ended_subscriptions[entry.subscription] = min(ended_ms, entry.at)
+
+    def has_ended(self, subscription: str, at_ms: int) -> bool:
+        """Whether ``subscription`` was deleted at ``at_ms``, by itself or with its grant."""
+        ended_ms = self.ended_subscriptions.get(subscription)
+        return ended_ms is not None and ended_ms <= at_ms
+
+    def _add_key(self, entry: Any, verb: str, rank: int) -> None:
+        self.keys.add(entry)
 
     def _add_replay(self, entry: Any, verb: str, rank: int) -> None:
         self.replays.setdefault(entry.replay, Replay(entry.seq, entry.endpoint))
@@ -347,6 +364,9 @@ _PLANS = {
     for method, (family, verbs) in _METHODS.items()
     for verb in verbs.split()
 }
+_PLANS |= dict.fromkeys(
+    ("developer.key_set", "egress.key_set", "canary.planted"), (History._add_key, "set", PERMISSIVE)
+)
 
 
 STATE_KINDS = frozenset(_PLANS)

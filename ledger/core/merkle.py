@@ -213,7 +213,7 @@ class Plan:
 def plan_root(size: int) -> Plan:
     """The plan of one hash, the root of the tree of ``size`` >= 1 leaves."""
     _check_size(size)
-    return _plan([(0, size)])
+    return plan_ranges([(0, size)])
 
 
 def plan_inclusion(index: int, size: int) -> Plan:
@@ -223,14 +223,14 @@ def plan_inclusion(index: int, size: int) -> Plan:
     ranges = []
     start, end = 0, size
     while end - start > 1:
-        middle = start + _split(end - start)
+        middle = start + split_of(end - start)
         if index < middle:
             ranges.append((middle, end))
             end = middle
         else:
             ranges.append((start, middle))
             start = middle
-    return _plan(ranges[::-1])
+    return plan_ranges(ranges[::-1])
 
 
 def plan_consistency(old_size: int, new_size: int) -> Plan:
@@ -239,7 +239,7 @@ def plan_consistency(old_size: int, new_size: int) -> Plan:
     ranges = []
     start, end = 0, new_size
     while end != old_size:
-        middle = start + _split(end - start)
+        middle = start + split_of(end - start)
         if old_size <= middle:
             ranges.append((middle, end))
             end = middle
@@ -248,7 +248,7 @@ def plan_consistency(old_size: int, new_size: int) -> Plan:
             start = middle
     if start > 0:  # else the subtree is the old tree itself, whose root the checker has
         ranges.append((start, end))
-    return _plan(ranges[::-1])
+    return plan_ranges(ranges[::-1])
 
 
 def compute_root(size: int, read_nodes: ReadNodes) -> bytes:
@@ -348,12 +348,12 @@ def check_consistency(
         raise ProofError(f"the consistency proof does not lead to the root of size {new_size}")
 
 
-def _split(count: int) -> int:
+def split_of(count: int) -> int:
     """The largest power of two below ``count`` >= 2."""
     return 1 << ((count - 1).bit_length() - 1)
 
 
-def _plan(ranges: Iterable[tuple[int, int]]) -> Plan:
+def plan_ranges(ranges: Iterable[tuple[int, int]]) -> Plan:
     """The plan of one hash for each range of leaves; a range starts at a multiple of its largest full subtree."""
     nodes: list[NodeId] = []
     counts = []

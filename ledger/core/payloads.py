@@ -27,6 +27,7 @@ _EVENT_ID = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _EVENT_ID_CHARS_MAX = 63
 _EVENT_KEY = re.compile(r"[a-z0-9_]{1,56}_events", re.ASCII)
 _POST_DEPTH_MAX = 4
+_POSTS_INSIDE = ("retweeted_status", "quoted_status")
 _ALWAYS_PRIVATE = frozenset(
     {
         "block_events",
@@ -82,11 +83,18 @@ def _people_of_event(event: Payload) -> Iterator[str]:
         yield from _ids(
             holder.get("sender_id"), holder.get("recipient_id"), _get(holder, "target", "recipient_id")
         )
+        yield from _people_mentioned(holder.get("message_data"))
     for name in ("source", "target"):
         yield from _ids_of_user(event.get(name))
     yield from _ids(_get(event, "status", "user_id"))
     yield from _people_of_post(event, _POST_DEPTH_MAX)
     yield from _people_of_post(event.get("favorited_status"), _POST_DEPTH_MAX)
+
+
+def _people_mentioned(holder: object) -> Iterator[str]:
+    mentions = _get(holder, "entities", "user_mentions")
+    for mention in mentions if isinstance(mentions, list) else ():
+        yield from _ids_of_user(mention)
 
 
 def _people_of_post(post: object, depth_left: int) -> Iterator[str]:
@@ -95,10 +103,8 @@ def _people_of_post(post: object, depth_left: int) -> Iterator[str]:
     yield from _ids_of_user(post.get("user"))
     yield from _ids(post.get("in_reply_to_user_id"), post.get("in_reply_to_user_id_str"))
     for holder in (post, post.get("extended_tweet")):
-        mentions = _get(holder, "entities", "user_mentions")
-        for mention in mentions if isinstance(mentions, list) else ():
-            yield from _ids_of_user(mention)
-    for name in ("retweeted_status", "quoted_status"):
+        yield from _people_mentioned(holder)
+    for name in _POSTS_INSIDE:
         yield from _people_of_post(post.get(name), depth_left - 1)
 
 
@@ -130,9 +136,14 @@ def _is_event_private(kind: str, event: Payload, posts: Mapping[str, bool]) -> b
     return True
 
 
-def _is_protected(post: object) -> bool:
+def _is_protected(post: object, depth_left: int = _POST_DEPTH_MAX) -> bool:
+    """Whether the author of ``post``, or of one inside it, is protected; what lies too deep to be looked at counts as so."""
+    if not isinstance(post, Mapping):
+        return False
+    if depth_left == 0:
+        return True
     return _get(post, "user", "protected") is True or any(
-        _get(post, name, "user", "protected") is True for name in ("retweeted_status", "quoted_status")
+        _is_protected(post.get(name), depth_left - 1) for name in _POSTS_INSIDE
     )
 
 

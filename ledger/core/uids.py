@@ -6,9 +6,11 @@
     delivery.settled/d-1/1/transport                 and who settled it
     grant.issued/g-1/39ad9c3fc2fbceb442f85a631ef8f37b  kind, id, 128 bits of what was stated
     account.registered/a_.../<32 hex>                a person's tag, never the id
+    delivery.receipt/d-1/<32 hex>                    a receipt, see below
     index.sealed/<32 hex>                            kinds of the ledger itself have no id
 
-The id is the member named like the family (``processor.declared``: the developer). The digest is SHA-256 over the
+A receipt names no attempt, and two developers can each make one of the same delivery: it has a digest of all that was
+signed. The id is the member named like the family (``processor.declared``: the developer). The digest is SHA-256 over the
 canonical bytes of ``kind`` and the stated members, ``at`` among them; lists count as sets. What the record does not
 state is no part of it: members that the ledger looks up or adds, who handed it in, and commitments, whose salt
 contains the ``uid``.
@@ -31,7 +33,9 @@ UNSTATED_MEMBERS = frozenset({*LEDGER_MEMBERS, "uid", "actor", "via"})
 COMMITMENTS = frozenset({"identity", "payload"})
 """Members that are commitments; inside ``evidence`` it is ``request``."""
 
-_ID_MEMBERS = {"subject": "account", "processor": "developer"}
+_RECEIPT = "delivery.receipt"
+
+_ID_MEMBERS = {"subject": "account", "processor": "developer", "egress": "proxy"}
 """Families whose id is not the member named like them."""
 
 
@@ -48,7 +52,7 @@ def default_uid(kind: str, stated: Mapping[str, JsonValue]) -> str:
     as long as nothing in it was looked up. Raises FormatError when a value has no canonical form.
     """
     subject = stated.get(id_member(kind))
-    if kind.startswith("delivery."):
+    if kind.startswith("delivery.") and kind != _RECEIPT:
         uid = f"{kind}/{subject}/{stated.get('attempt')}"
         return f"{uid}/{stated['by']}" if "by" in stated else uid
     digest = sha256(canonical.encode(_statement(kind, stated))).hexdigest()[:DIGEST_DIGITS]

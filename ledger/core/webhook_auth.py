@@ -66,16 +66,22 @@ def is_body_signature(consumer_secret: str, body: bytes, signature: str) -> bool
 
 
 def check_challenge(
-    consumer_secret: str, crc_token: str, status: int | None, answer: bytes, timed_out: bool = False
+    consumer_secret: str,
+    crc_token: str,
+    status: int | None,
+    answer: bytes,
+    timed_out: bool = False,
+    unreached: bool = False,
 ) -> ChallengePassed | ChallengeFailed:
     """Judge what came back for challenge ``crc_token``.
 
-    ``status`` is the HTTP status, or None where there was none: then ``timed_out`` tells a late answer
-    (transient) from a failed connection or TLS handshake (final). 2xx with anything but the right token and
+    ``status`` is the HTTP status, or None where there was none: then ``timed_out`` tells a late answer and
+    ``unreached`` a host that has no address or takes no connection (both transient: a server that is
+    restarted looks like that) from a TLS handshake that failed (final). 2xx with anything but the right token and
     3xx are final, 4xx and 5xx transient (delivery protocol, section 3.4).
     """
     if status is None:
-        return ChallengeFailed(_TOO_SLOW if timed_out else _NOT_REACHED, is_transient=timed_out)
+        return ChallengeFailed(_TOO_SLOW if timed_out else _NOT_REACHED, is_transient=timed_out or unreached)
     if status >= 400:
         return ChallengeFailed(_NOT_200, is_transient=True)
     if not 200 <= status < 300:

@@ -17,12 +17,14 @@ from ledger.ports.log import (
     Reading,
     Sweep,
 )
-from ledger.ports.permit import Permit, Refused
+from ledger.ports.permit import Announce, Announced, Permit, Refused
 from ledger.ports.store import Change, CheckpointRecord, EntryStore, NewEntry, StoredEntry, Turn
-from ledger.ports.surroundings import Clock, Codec, Randomness
+from ledger.ports.surroundings import Clock, Codec, Randomness, Stopwatch
 from ledger.ports.vault import Subject, Vault
 
 __all__ = [
+    "Announce",
+    "Announced",
     "Attempt",
     "Block",
     "Change",
@@ -39,6 +41,7 @@ __all__ = [
     "Randomness",
     "Reading",
     "Refused",
+    "Stopwatch",
     "StoredEntry",
     "Subject",
     "Sweep",

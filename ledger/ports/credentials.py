@@ -44,7 +44,7 @@ class Token:
     ``account`` is a tag: of access tokens and sessions always, of request tokens once the account consented.
     ``scopes`` are those that the account left standing. ``verifier_hash`` and ``callback`` belong to request tokens.
     ``consent_text`` is the SHA-256 of what the account was shown when it consented. An access token without an account is
-    the app owner's.
+    the app owner's, and so is one of the account that owns the app.
     """
 
     token_hash: bytes
@@ -96,6 +96,17 @@ class Credentials(Protocol):
         """Access tokens of the account (a tag) that are not revoked nor expired by ``now_ms``, by age."""
         ...
 
+    def load_given_tokens(self, account: str, app: str, now_ms: int = 0) -> Sequence[Token]:
+        """What ``account`` (a tag) has given ``app`` and neither revoked nor let expire by ``now_ms``, by age.
+
+        Access tokens, and request tokens that it consented to: an access token can still be made of them.
+        """
+        ...
+
+    def narrow_token(self, token: Token, scopes: Sequence[str]) -> bool:
+        """Give a token other scopes; False, and nothing changes, where it is revoked or has others than ``token`` says."""
+        ...
+
     def take_token(self, token_hash: bytes, at_ms: int) -> Token | None:
         """Revoke a live token and return it as it was; None for everybody but the first (a request token is used once).
 
@@ -103,8 +114,10 @@ class Credentials(Protocol):
         """
         ...
 
-    def revoke_tokens(self, app: str, account: str, at_ms: int) -> int:
+    def revoke_tokens(self, app: str, account: str, at_ms: int, made_until_ms: int | None = None) -> int:
         """Revoke the live access tokens of an account (a tag) for an app; how many there were.
+
+        With ``made_until_ms`` only those that were made by then.
 
         Request tokens that the account consented to and nobody has used go, too, and are not counted.
         """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from ledger.core.entries import Entry
 from ledger.core.faults import Edge, FaultList
@@ -119,10 +119,17 @@ class Reading(Protocol):
         """The index map's root over the first n entries, for each n (ascending)."""
         ...
 
-    def start_sweep(self, history: History, tree_size: int, ledger_time_ms: int) -> Callable[[], Sweep]:
+    def deliveries(self, size: int) -> Iterator[tuple[int, Any]]:
+        """Every sound entry about a delivery's attempt, settlement or import below ``size``, in order, with its place."""
+        ...
+
+    def start_sweep(
+        self, history: History, tree_size: int, ledger_time_ms: int, doubted: Sequence[int] = ()
+    ) -> Callable[[], Sweep]:
         """Begin to tell the attempts that are surely clean from the others; everything said to be clean is.
 
-        ``history`` is whole and stays as it is. What is returned waits for the end, once.
+        ``history`` is whole and stays as it is. Those that begin at the places ``doubted`` are never called clean. What is
+        returned waits for the end, once.
         """
         ...
 

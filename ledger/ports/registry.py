@@ -32,7 +32,8 @@ class App:
     """A developer's app. ``developer`` is the owner by now; ``environments`` has at least one.
 
     The first environment is the one that enterprise and v2 calls mean. ``retry_waits_ms`` is empty for the default
-    schedule. ``can_write`` is false for an app that may only read (error 261).
+    schedule. ``can_write`` is false for an app that may only read (error 261). ``owner_account`` is the tag of the account
+    that the app belongs to, whose access token is the owner's, too; None where the owner is no account.
     """
 
     app: str
@@ -47,6 +48,7 @@ class App:
     retry_waits_ms: tuple[int, ...]
     can_write: bool
     created_at_ms: int
+    owner_account: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +179,10 @@ class Registry(Protocol):
 
     def load_subscriptions_of_grant(self, grant: str) -> Sequence[Subscription]:
         """Live subscriptions that rest on ``grant``."""
+        ...
+
+    def load_last_subscription(self, webhook: str, account: str) -> Subscription | None:
+        """The live subscription of the account (a tag) at ``webhook``, or else the one that was made last."""
         ...
 
     def count_grants_made(self, webhook: str, account: str) -> int:

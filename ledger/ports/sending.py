@@ -26,7 +26,8 @@ class ObservedDelivery:
     began). ``sni``, ``peer_ip`` and ``spki_sha256`` (64 hex digits) are None where no TLS connection stood, ``sni`` also
     where the URL's host is an address. ``error`` says what failed, None where a whole answer came; it names no person
     and quotes nothing of a body. ``is_refused_egress``: the destination is not allowed (not public, not https, another
-    port), so no socket was opened. ``is_called_off``: the permit was over or revoked before the first byte.
+    port), so no socket was opened. ``is_called_off``: the permit was over or revoked before the first byte. ``is_unreached``: the host
+    has no address now, or none of them took a connection, so that nobody was there to answer.
     ``vetted_addresses`` are all addresses that the host had and that were found allowed for this very attempt, in the
     resolver's order; empty where it did not come so far.
     """
@@ -45,6 +46,7 @@ class ObservedDelivery:
     is_timeout: bool = False
     is_refused_egress: bool = False
     is_called_off: bool = False
+    is_unreached: bool = False
     vetted_addresses: tuple[str, ...] = ()
 
 
@@ -62,10 +64,11 @@ class Answer:
 class MayStart(Protocol):
     """Given by the registry of attempts in flight; belongs to one permit."""
 
-    def __call__(self) -> bool:
-        """Whether the body may leave now; asked at most once, at the last instant before the first byte.
+    def __call__(self) -> int | None:
+        """The instant (ms, injected clock) at which the body leaves, which is now; None where it may not leave.
 
-        False means called off: the grant was restricted, or it is too late. Must not wait for anything slow.
+        Asked at most once, immediately before the first byte. None means called off: something was restricted, or it is too
+        late. Whoever restricts from then on takes effect after that instant. Must not wait for anything slow.
         """
         ...
 
@@ -77,11 +80,12 @@ class WebhookTransport(Protocol):
         """POST ``body`` to ``permit.url`` on a connection that belongs to ``permit.endpoint`` alone.
 
         ``headers`` are added to Host and Content-Length. The host is resolved and vetted anew. Nothing of the request
-        leaves when the clock is at or past ``permit.send_before_ms`` or ``may_start()`` is False: both are looked at
-        immediately before the first byte is handed to the socket, and the answer then says ``none`` and
-        ``is_called_off``. Never raises for trouble with the network or the peer: that is an answer without status.
-        Takes 3 s at most, waiting for a free connection of the endpoint included. Redirects are not followed. Callers
-        that send to one endpoint with many threads at once wait for each other here: bound them by endpoint.
+        leaves when the clock is at or past ``permit.send_before_ms``, the stopwatch at or past ``permit.ends_at_s``, or
+        ``may_start()`` is None: all are looked at immediately before the first byte is handed to the socket, and the answer
+        then says ``none`` and ``is_called_off``. What ``may_start()`` gave is ``started_at_ms``. Never raises for trouble
+        with the network or the peer: that is an answer without status. Takes 3 s at most, waiting for a free connection of
+        the endpoint included. Redirects are not followed. Callers that send to one endpoint with many threads at once wait
+        for each other here: bound them by endpoint.
         """
         ...
 

@@ -17,6 +17,14 @@ class Clock(Protocol):
         ...
 
 
+class Stopwatch(Protocol):
+    """Measures how long something takes, whatever happens to the clock; production uses the host's monotonic clock."""
+
+    def __call__(self) -> float:
+        """Seconds since some instant of this process; never goes back, and nobody can set it."""
+        ...
+
+
 class Randomness(Protocol):
     """Random bytes, injected; production uses the operating system's."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.applications import Starlette
@@ -22,7 +22,10 @@ DELIVERY_HEADER = "webhook-id"
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """One delivery as it arrived. ``ticket`` is None without a ticket that the ledger's key signed."""
+    """One delivery as it arrived. ``ticket`` is None without a ticket that the ledger's key signed.
+
+    ``headers`` has their names in lower case.
+    """
 
     host: str
     path: str
@@ -30,6 +33,7 @@ class Arrival:
     is_signed: bool
     ticket: str | None
     body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     def payload(self) -> Any:
         """The body as JSON, None where it is none."""
@@ -91,6 +95,7 @@ class Receiver:
                 is_signed,
                 self._ticket_of(request.headers),
                 body,
+                dict(request.headers),
             )
         )
         # What nobody of ours signed is not taken: whoever sends it holds no secret of ours.

@@ -19,12 +19,13 @@ from ledger.core.entries import Entry, LedgerOpened
 from ledger.core.tlog_proof import TlogProof
 from ledger.engines.codec import MsgspecCodec
 from ledger.errors import ForkError, FormatError, SettingsError
-from ledger.ports import Clock, Randomness, StoredEntry
+from ledger.ports import Announce, Clock, Randomness, StoredEntry
 from ledger.sequencer.seal import Sealer
 from ledger.sequencer.sequencer import Sequencer
 from ledger.settings import Settings
 from ledger.store.engine import begin_read, explain, open_engine
 from ledger.store.entries import SqlEntryStore
+from ledger.store.index_proofs import SqlIndexProofs
 from ledger.store.migrate import is_current
 from ledger.store.record import FileCheckpointRecord
 from ledger.transparency.inclusion import Published, load_published, prove_entry
@@ -38,9 +39,14 @@ from ledger.wiring.surroundings import SYSTEM_CLOCK, SYSTEM_RANDOMNESS
 if TYPE_CHECKING:
     from ledger.ingest.importer import ImportReport, Progress
     from ledger.ingest.sources import Reject, Source
+    from ledger.transparency.cosigning import WitnessCosigning, WitnessStanding
 
 
 def _ignore(_told: object) -> None:
+    """Tell nobody."""
+
+
+def _ignore_progress(_done: int, _total: int) -> None:
     """Tell nobody."""
 
 
@@ -62,6 +68,12 @@ class Ledger:
         self.randomness = randomness
         self.on_durable: Callable[[Sequence[Entry]], None] = _ignore
         """Whom the sequencer tells of entries that bear state; to be set before the sequencer is asked for."""
+        self.reached: Callable[[str], None] = _ignore
+        """What is called at each named step of the parts that are asked for from now on; only tests set it."""
+        self.announce: Announce | None = None
+        """Whom it tells of restrictions before they are recorded; as above."""
+        self.on_index_progress: Callable[[int, int], None] = _ignore_progress
+        """Whom the sealer tells over how many of how many entries an index with far to go is; as above."""
         self.codec = MsgspecCodec()
         self.engine: Engine = open_engine(settings.database_url)
         self.store = SqlEntryStore(self.engine)
@@ -83,6 +95,8 @@ class Ledger:
         """Finish what was handed to the sequencer, then close the connections."""
         if "sequencer" in self.__dict__:
             self.sequencer.close()
+        if "proofs" in self.__dict__:
+            self.proofs.close()
         self.engine.dispose()
 
     @property
@@ -115,13 +129,47 @@ class Ledger:
     def sequencer(self) -> Sequencer:
         """The log's one writer; building it recovers the state, as :class:`~ledger.sequencer.sequencer.Sequencer`."""
         # A codec of its own: it works in the sequencer's thread.
-        return Sequencer(self.store, MsgspecCodec(), self.clock, on_durable=self.on_durable)
+        return Sequencer(
+            self.store,
+            MsgspecCodec(),
+            self.clock,
+            on_durable=self.on_durable,
+            announce=self.announce,
+            reached=self.reached,
+        )
+
+    @cached_property
+    def cosigning(self) -> WitnessCosigning | None:
+        """The witnesses of the policy, None without one; raises SettingsError when its file is unusable."""
+        if self.settings.witness_policy_file is None:
+            return None
+        # The HTTP client is slow to load, and nothing but sealing under a policy needs it.
+        from ledger.wiring.cosigning import make_cosigning
+
+        return make_cosigning(
+            self.settings.witness_policy_file,
+            self.verifier,
+            self.clock,
+            evidence_directory=self.settings.checkpoint_file.with_name(
+                self.settings.checkpoint_file.name + ".evidence"
+            ),
+        )
+
+    def witness_standings(self) -> Sequence[WitnessStanding]:
+        """What came of asking each witness last; none where this process does not seal, or no policy asks for any."""
+        cosigning = self.__dict__.get("cosigning")
+        return () if cosigning is None else cast("WitnessCosigning", cosigning).standings()
+
+    @cached_property
+    def proofs(self) -> SqlIndexProofs:
+        """The index of the last published checkpoint, to make proofs from; needs no key."""
+        return SqlIndexProofs(self.engine)
 
     @cached_property
     def sealer(self) -> Sealer:
         """The sealer; building it asks for the signer and the sequencer."""
         # NumPy is slow to load, and nothing but sealing and verifying needs it.
-        from ledger.engines.key_index import KeyIndex
+        from ledger.wiring.index import open_index
 
         return Sealer(
             self.store,
@@ -130,7 +178,9 @@ class Ledger:
             origin=self.origin,
             signers=[self.signer],
             verifiers=[self.verifier],
-            new_index=KeyIndex,
+            index=open_index(self.engine),
+            on_progress=self.on_index_progress,
+            cosigning=self.cosigning,
         )
 
     def import_from(

@@ -18,9 +18,12 @@ from typing import Self
 
 from ledger.engines.codec import MsgspecCodec
 from ledger.errors import SettingsError
+from ledger.gateway.accesses import Accesses
 from ledger.gateway.authorize import Authorizer
+from ledger.gateway.canaries import CanaryKeeper
 from ledger.gateway.challenges import Challenges
 from ledger.gateway.dispatch import Dispatcher, DispatchLimits
+from ledger.gateway.egress_counts import EgressCounts
 from ledger.gateway.endpoint_owners import EndpointOwners
 from ledger.gateway.grant_notices import GrantNotices
 from ledger.gateway.inflight import InFlight
@@ -28,6 +31,7 @@ from ledger.gateway.intake import Intake
 from ledger.gateway.messages import Messages
 from ledger.gateway.parties import Parties
 from ledger.gateway.people import People
+from ledger.gateway.receipts import Receipts
 from ledger.gateway.replay import Replays
 from ledger.gateway.reports import Reports
 from ledger.gateway.rescue import Rescuer
@@ -41,16 +45,19 @@ from ledger.service_settings import ServiceSettings
 from ledger.settings import Settings
 from ledger.store.credentials import SqlCredentials
 from ledger.store.outbox import SqlOutbox
+from ledger.store.presence import Presence
 from ledger.store.registry import SqlRegistry
 from ledger.store.signing_keys import SqlSigningKeys
 from ledger.transport.egress import Egress
 from ledger.transport.overrides import HostOverrides
 from ledger.transport.tls import client_context
+from ledger.transport.tunnel import dial_directly, through
 from ledger.transport.webhooks import HttpsWebhooks
 from ledger.vault.commitments import SubjectCommitments
 from ledger.vault.sealing import VaultSealing
 from ledger.vault.subjects import SqlVault
 from ledger.wiring.ledger import Ledger, operator_key_of
+from ledger.wiring.second_sources import make_canaries, make_egress_counts, make_receipts
 from ledger.wiring.surroundings import SYSTEM_CLOCK, SYSTEM_RANDOMNESS
 
 
@@ -61,21 +68,31 @@ def _tell_nobody(note: AttemptNote) -> None:
 class Service:
     """One process of the service on ``ledger``. Use as a context manager, or close it; that closes the ledger, too.
 
-    ``is_alone`` says that no other process sends for this log. ``on_outcome`` is told what became of each attempt made
+    ``is_alone`` says that no other process sends for this log; with a ``presence`` that is asked whenever it matters, and
+    whoever serves keeps it up. ``on_outcome`` is told what became of each attempt made
     here; set it before the dispatcher is asked for.
     """
 
-    def __init__(self, ledger: Ledger, settings: ServiceSettings, *, is_alone: bool = True) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        settings: ServiceSettings,
+        *,
+        is_alone: bool = True,
+        presence: Presence | None = None,
+    ) -> None:
         self.ledger = ledger
         self.settings = settings
         self.clock: Clock = ledger.clock
         self.randomness: Randomness = ledger.randomness
-        self.inflight = InFlight(self.clock, is_alone=is_alone)
+        self.presence = presence
+        self.inflight = InFlight(self.clock, is_alone=is_alone if presence is None else presence.is_alone)
         self.on_outcome: Callable[[AttemptNote], None] = _tell_nobody
         self.something_new = threading.Event()
         """Set when there is something to deliver, so that the dispatcher does not wait for its next look."""
         self.owner = f"{socket.gethostname()}.{os.getpid()}"
         ledger.on_durable = self.inflight.restrict
+        ledger.announce = self.inflight.announce
 
     def __enter__(self) -> Self:
         """Return the service; the end of the block closes it."""
@@ -137,11 +154,13 @@ class Service:
     def transport(self) -> HttpsWebhooks:
         """The way out; raises SettingsError when the development settings are unusable."""
         overrides, ca_file = self.settings.host_overrides, self.settings.trusted_ca_file
+        proxy = self.settings.egress_proxy
         return HttpsWebhooks(
             Egress(overrides=None if overrides is None else _load_overrides(overrides)),
             client_context(None if ca_file is None else _read_ca(ca_file)),
             self.clock,
             connections_per_endpoint=self.settings.dispatch_per_webhook,
+            dial=dial_directly if proxy is None else through(*proxy),
         )
 
     @cached_property
@@ -195,9 +214,20 @@ class Service:
         )
 
     @cached_property
+    def accesses(self) -> Accesses:
+        """What accounts have granted, to be shown, narrowed and revoked."""
+        return Accesses(
+            sequencer=self.ledger.sequencer,
+            registry=self.registry,
+            credentials=self.credentials,
+            inflight=self.inflight,
+            clock=self.clock,
+        )
+
+    @cached_property
     def notices(self) -> GrantNotices:
         """What accounts are told of changes that records make."""
-        return GrantNotices(registry=self.registry, clock=self.clock)
+        return GrantNotices(sequencer=self.ledger.sequencer, registry=self.registry, clock=self.clock)
 
     @cached_property
     def tickets(self) -> Tickets:
@@ -215,7 +245,7 @@ class Service:
             vault=self.vault,
             commitments=self.commitments,
             sealing=self.sealing,
-            subscriptions=self.subscriptions,
+            accesses=self.accesses,
             clock=self.clock,
             wake=self.something_new,
         )
@@ -244,7 +274,23 @@ class Service:
             commitments=self.commitments,
             tickets=self.tickets,
             notices=self.notices,
+            inflight=self.inflight,
         )
+
+    @cached_property
+    def receipts(self) -> Receipts:
+        """Receipts of developers."""
+        return make_receipts(self)
+
+    @cached_property
+    def egress_counts(self) -> EgressCounts:
+        """Counts of egress proxies."""
+        return make_egress_counts(self)
+
+    @cached_property
+    def canaries(self) -> CanaryKeeper:
+        """Made-up accounts, and where they turn up."""
+        return make_canaries(self)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -270,6 +316,7 @@ class Service:
             ),
             on_outcome=self.tell_outcome,
             wake=self.something_new,
+            reached=self.ledger.reached,
         )
 
     @property
@@ -314,6 +361,7 @@ def open_service(
     service_settings: ServiceSettings,
     *,
     is_alone: bool = True,
+    presence: Presence | None = None,
     clock: Clock = SYSTEM_CLOCK,
     randomness: Randomness = SYSTEM_RANDOMNESS,
 ) -> Service:
@@ -321,7 +369,10 @@ def open_service(
     from ledger.wiring.ledger import open_ledger
 
     return Service(
-        open_ledger(settings, clock=clock, randomness=randomness), service_settings, is_alone=is_alone
+        open_ledger(settings, clock=clock, randomness=randomness),
+        service_settings,
+        is_alone=is_alone,
+        presence=presence,
     )
 
 

@@ -245,3 +245,34 @@ def test_an_app_that_may_only_read_subscribes_nobody(world: ServiceWorld) -> Non
 def test_lists_and_counts_take_a_bearer_token_only(caller: Caller, path: str) -> None:
     response = caller.owner("GET", f"{ALL}/{path}")
     assert (response.status_code, errors_of(response)[0][0]) == (401, 32)
+
+
+def test_how_long_ending_takes_does_not_tell_whether_a_person_is_known(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caller.webhook()
+    caller.world.new_account("80991")
+    service = caller.world.service
+    looked: list[str] = []
+    waited: list[Any] = []
+    load = service.registry.load_subscription
+
+    def note_look(webhook: str, account: str) -> Any:
+        looked.append(webhook)
+        return load(webhook, account)
+
+    def note_wait(keys: Any, timeout_s: float = 0.0) -> bool:
+        waited.append(set(keys))
+        return True
+
+    monkeypatch.setattr(service.registry, "load_subscription", note_look)
+    monkeypatch.setattr(service.inflight, "wait_for_all", note_wait)
+    done = []
+    for account_id in ("80991", "80992"):
+        looked.clear()
+        waited.clear()
+        answer = caller.bearer("DELETE", f"{ALL}/prod/subscriptions/{account_id}.json")
+        assert answer.status_code == 404
+        done.append((list(looked), list(waited)))
+    assert done[0] == done[1]
+    assert done[0][1] == [{("app", caller.app.app)}]

@@ -208,7 +208,7 @@ class Log:
             endpoint=endpoint,
             decided_at_size=self.size if decided_at_size is None else decided_at_size,
             payload="0" * 64,
-            body_bytes=256,
+            body_bytes=stated.pop("body_bytes", 256),
             **stated,
         )
 
@@ -225,7 +225,7 @@ class Log:
         return self.add(
             "delivery.settled",
             started_at,
-            via="gate",
+            via=members.pop("via", "gate"),
             delivery=attempted.delivery,
             attempt=attempted.attempt,
             by=by,

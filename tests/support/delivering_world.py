@@ -138,6 +138,7 @@ def open_delivering_world(directory: Path) -> Iterator[DeliveringWorld]:
         world = ingest.world
         commitments = SubjectCommitments()
         people = People(ingest.vault, commitments)
+        inflight = InFlight(world.clock)
         tickets = Tickets(ORIGIN, SIGNER, [VERIFIER])
         authorizer = Authorizer(
             sequencer=world.sequencer,
@@ -145,7 +146,7 @@ def open_delivering_world(directory: Path) -> Iterator[DeliveringWorld]:
             commitments=commitments,
             owners=EndpointOwners(world.store, MsgspecCodec()),
             tickets=tickets,
-            inflight=InFlight(world.clock),
+            inflight=inflight,
             codec=MsgspecCodec(),
             clock=world.clock,
         )
@@ -156,7 +157,8 @@ def open_delivering_world(directory: Path) -> Iterator[DeliveringWorld]:
             people=people,
             commitments=commitments,
             tickets=tickets,
-            notices=GrantNotices(registry=registry, clock=world.clock),
+            notices=GrantNotices(sequencer=world.sequencer, registry=registry, clock=world.clock),
+            inflight=inflight,
         )
         made = DeliveringWorld(ingest, people, tickets, authorizer, reports, registry)
         for one in parties():

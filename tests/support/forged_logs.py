@@ -28,9 +28,10 @@ from ledger.engines.codec import MsgspecCodec
 from ledger.errors import FormatError
 from ledger.ports import Block, Engine, LogSource
 from ledger.store.tile_directory import TileDirectory
-from ledger.vault.ed25519 import Ed25519Signer, verifier_from_vkey
+from ledger.vault.ed25519 import Ed25519Signer, is_signed, verifier_from_vkey
 from tests.support.builders import Log, tag
 from tests.support.log_world import ORIGIN, SIGNER
+from tests.support.second_sources import complete_receipt
 
 Members = dict[str, Any]
 ATTACKER = Ed25519Signer(ORIGIN, Ed25519PrivateKey.from_private_bytes(b"\x66" * 32))
@@ -87,6 +88,8 @@ def encode_log(log: Log | Sequence[Members | bytes], **signed: Any) -> list[byte
             made = members | {"prev": prev}
             if made["kind"] == "index.sealed" and made.get("map_root") == REAL_ROOT:
                 made["map_root"] = index.root(entries[: made["map_size"]]).hex()
+            if made["kind"] == "delivery.receipt":
+                made = complete_receipt(made, entries)
             entries.append(json.dumps(made, separators=(",", ":"), sort_keys=True).encode())
     return entries
 
@@ -192,7 +195,8 @@ def verify_source(
 ) -> Verified:
     """Verify ``source`` with ``engine`` under the log's key."""
     kept = [EarlierCheckpoint("a checkpoint kept elsewhere", note) for note in earlier]
-    request = Request(source=source, verifier=verifier_from_vkey(vkey), vkey=vkey, earlier=kept, **options)
+    trusted: Members = {"source": source, "verifier": verifier_from_vkey(vkey), "vkey": vkey, "earlier": kept}
+    request = Request(**({"check_signature": is_signed} | trusted | options))
     return verify(request, engine, MsgspecCodec(), ignore_progress)
 
 

@@ -17,8 +17,9 @@ from ledger.core.key_trees import KeyTrees
 from ledger.core.note import parse_vkey
 from ledger.core.sparse_map import SparseMap
 from ledger.engines.codec import MsgspecCodec
-from ledger.engines.key_index import KeyIndex
+from ledger.engines.stored_index import StoredIndex
 from ledger.ports import CheckpointRecord, EntryStore
+from ledger.ports.index import GrowingIndex
 from ledger.sequencer.draft import AttemptDraft, Draft
 from ledger.sequencer.seal import Sealer
 from ledger.sequencer.sequencer import Sequencer
@@ -27,6 +28,7 @@ from ledger.store.entries import SqlEntryStore
 from ledger.store.migrate import upgrade
 from ledger.store.record import FileCheckpointRecord
 from ledger.vault.ed25519 import Ed25519Signer, Ed25519Verifier
+from ledger.wiring.index import open_index
 
 ORIGIN = "ledger.example/test"
 START_MS = 1_500_000_000_000
@@ -77,12 +79,18 @@ def open_store(directory: Path, reached: Reached = pass_by) -> SqlEntryStore:
     return SqlEntryStore(open_engine(url), reached)
 
 
+def open_log_index(directory: Path, reached: Reached = pass_by) -> StoredIndex:
+    """The stored index of the log in ``directory``."""
+    return open_index(open_engine(f"sqlite:///{directory}/ledger.db"), reached)
+
+
 def open_world(
     directory: Path,
     reached: Reached = pass_by,
     *,
     store: EntryStore | None = None,
     record: CheckpointRecord | None = None,
+    index: GrowingIndex | None = None,
     batch_items_max: int = 1000,
 ) -> World:
     """The log in ``directory``, made (but not opened with an entry) when it is not there."""
@@ -97,7 +105,7 @@ def open_world(
         origin=ORIGIN,
         signers=[SIGNER],
         verifiers=[VERIFIER],
-        new_index=KeyIndex,
+        index=index or open_log_index(directory, reached),
         reached=reached,
     )
     return World(directory, store, record, sequencer, sealer, clock)

@@ -89,6 +89,7 @@ SAMPLES: tuple[dict[str, Any], ...] = (
         "until": "2018-01-01T00:00:00Z",
         "at": AT,
     },
+    {"kind": "developer.key_set", "developer": "dev-b", "key": "ab" * 32, "purpose": "receipts", "at": AT},
     {"kind": "developer.suspended", "developer": "dev-b", "at": "2017-11-01T00:00:00Z"},
     {"kind": "developer.reinstated", "developer": "dev-b", "at": "2017-11-02T00:00:00Z"},
     {"kind": "app.suspended", "app": "app-a1", "at": "2017-11-01T00:00:00Z"},

@@ -101,6 +101,7 @@ class ServiceWorld:
         hosts: Sequence[str] = HOSTS,
         settings: Mapping[str, Any] | None = None,
         is_alone: bool = True,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.arrivals = Arrivals()
@@ -125,6 +126,7 @@ class ServiceWorld:
                 f"{host}=127.0.0.1:{self.receiving.port}" for host in hosts
             ),
             "GRANTLEDGER_AUDIT_SECONDS": "0",
+            **(environment or {}),
         }
         self.settings = load_settings(self.environment)
         create_ledger(self.settings, ORIGIN)

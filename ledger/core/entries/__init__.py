@@ -27,6 +27,14 @@ from ledger.core.entries.parties import (
     EndpointTransferred,
     ProcessorDeclared,
 )
+from ledger.core.entries.second_sources import (
+    CanaryPlanted,
+    CanarySeen,
+    DeliveryReceipt,
+    DeveloperKeySet,
+    EgressCounted,
+    EgressKeySet,
+)
 
 __all__ = [
     "COMMON_MEMBERS",
@@ -37,12 +45,18 @@ __all__ = [
     "AccountRegistered",
     "AppOwned",
     "AppStanding",
+    "CanaryPlanted",
+    "CanarySeen",
     "Decoded",
     "DeliveryAttempted",
     "DeliveryImported",
+    "DeliveryReceipt",
     "DeliveryRefused",
     "DeliverySettled",
     "DeveloperChanged",
+    "DeveloperKeySet",
+    "EgressCounted",
+    "EgressKeySet",
     "EndpointChecked",
     "EndpointRegistered",
     "EndpointTransferred",

@@ -40,12 +40,14 @@ class SortedSet:
 
 
 HASH_REGEX = r"[0-9a-f]{64}"
+SIGNATURE_REGEX = r"[0-9a-f]{128}"
 UID_REGEX = r"[A-Za-z0-9._/:-]{1,320}"
 
 Id = Annotated[str, Pattern(ID_REGEX, "an id of 1 to 64 of A-Z a-z 0-9 . _ -")]
 Tag = Annotated[str, Pattern(TAG_REGEX, "a tag: a_ and 32 lower-case hex digits")]
 EventTag = Annotated[str, Pattern(EVENT_TAG_REGEX, "an event id: e_ and 32 lower-case hex digits")]
 Hash = Annotated[str, Pattern(HASH_REGEX, "64 lower-case hex digits")]
+Signature = Annotated[str, Pattern(SIGNATURE_REGEX, "a signature: 128 lower-case hex digits")]
 Actor = Annotated[str, Pattern(r"[a-z_]{1,32}:" + ID_REGEX, "role:id")]
 Uid = Annotated[str, Pattern(UID_REGEX, "parts of A-Z a-z 0-9 . _ : - joined by /")]
 Count = Annotated[int, Bounds(0, INTEGER_MAX)]
@@ -61,6 +63,7 @@ Via = Literal["gate", "api", "file", "system"]
 Channel = Literal["push", "pull", "export"]
 Disclosure = Literal["none", "possible", "confirmed"]
 SettledBy = Literal["transport", "rescuer"]
+SeenIn = Literal["report", "receipt", "fetch"]
 
 Check = Callable[[object], str | None]
 """Returns why a value is not of the type, or None when it is."""
