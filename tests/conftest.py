@@ -15,6 +15,9 @@ from tests.support.postgresql import (
 
 __all__ = ["migrated_postgresql_url", "postgresql_server", "postgresql_url", "service_postgresql_url"]
 
+collect_ignore = [] if os.environ.get("GRANTLEDGER_INTEROP") else ["interop"]
+"""Tests with tools that not every machine can have: scripts/interop runs them."""
+
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.register_profile("explore", deadline=None, print_blob=True, max_examples=2_000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))

@@ -24,6 +24,7 @@ import httpcore
 from ledger.core.addresses import parse_address
 from ledger.core.destinations import HTTPS_PORT
 from ledger.transport.tls import spki_sha256
+from ledger.transport.tunnel import Dial, dial_directly
 
 ANSWER_BYTES_MAX = 32_768
 """After how many bytes of an answer no more are read, head, framing and interim answers included.
@@ -37,6 +38,10 @@ ADDRESSES_TRIED_MAX = 4
 
 NETWORK_ERRORS = (httpcore.TimeoutException, httpcore.NetworkError, httpcore.ProtocolError, OSError)
 """What goes wrong between two machines, and is an outcome rather than an error of this program."""
+
+
+class NotReachedError(httpcore.ConnectError):
+    """No address took the connection: nobody was there who could have failed at anything."""
 
 
 class CalledOff(Exception):  # noqa: N818 - nothing is broken: the answer was no
@@ -83,6 +88,7 @@ class Exchange:
     is_timeout: bool = False
     is_called_off: bool = False
     is_refused_egress: bool = False
+    is_unreached: bool = False
 
 
 class _Stream(httpcore.NetworkStream):
@@ -132,10 +138,15 @@ class _Stream(httpcore.NetworkStream):
 class Connection:
     """A verified TLS connection that was opened for ``host``; for one thread at a time."""
 
-    def __init__(self, host: str, inner: httpcore.NetworkStream) -> None:
-        """Take over the TLS stream ``inner``, and look at its peer; raises ConnectError or OSError where it is gone."""
+    def __init__(
+        self, host: str, inner: httpcore.NetworkStream, tunnelled_to: tuple[str, int] | None = None
+    ) -> None:
+        """Take over the TLS stream ``inner``, and look at its peer; raises ConnectError or OSError where it is gone.
+
+        ``tunnelled_to`` is where a tunnel was asked to go: the peer of its socket is the proxy.
+        """
         self.host = host
-        self.seen = _look(inner)
+        self.seen = _look(inner, tunnelled_to)
         self.opened_at_s = time.monotonic()
         self._stream = _Stream(inner)
         self._origin = httpcore.Origin(b"https", host.encode("ascii"), HTTPS_PORT)
@@ -143,16 +154,27 @@ class Connection:
 
     @classmethod
     def open(
-        cls, host: str, addresses: Sequence[str], port: int, trust: ssl.SSLContext, deadline: Deadline
+        cls,
+        host: str,
+        addresses: Sequence[str],
+        port: int,
+        trust: ssl.SSLContext,
+        deadline: Deadline,
+        dial: Dial = dial_directly,
     ) -> Self:
-        """Connect to the first of ``addresses`` that answers at ``port``, and agree on TLS as ``host``.
+        """Connect by ``dial`` to the first of ``addresses`` that answers at ``port``, and agree on TLS as ``host``.
 
         Raises one of :data:`NETWORK_ERRORS`. A peer that answers but fails in TLS is final: no other address is tried.
         """
-        stream = _connect(addresses[:ADDRESSES_TRIED_MAX], port, deadline)
+        try:
+            stream, address = _connect(addresses[:ADDRESSES_TRIED_MAX], port, deadline, dial)
+        except httpcore.TimeoutException:
+            raise
+        except NETWORK_ERRORS as error:
+            raise NotReachedError(describe(error)) from error
         try:
             stream = stream.start_tls(trust, host, deadline.left_s(httpcore.ConnectTimeout))
-            return cls(host, stream)
+            return cls(host, stream, None if dial is dial_directly else (address, port))
         except BaseException:
             stream.close()
             raise
@@ -230,25 +252,26 @@ def describe(error: Exception) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-def _connect(addresses: Sequence[str], port: int, deadline: Deadline) -> httpcore.NetworkStream:
-    backend = httpcore.SyncBackend()
+def _connect(
+    addresses: Sequence[str], port: int, deadline: Deadline, dial: Dial
+) -> tuple[httpcore.NetworkStream, str]:
     *others, last = addresses
     for position, address in enumerate(others):
         share_s = deadline.left_s(httpcore.ConnectTimeout) / (len(addresses) - position)
         try:
-            return backend.connect_tcp(address, port, share_s)
+            return dial(address, port, share_s), address
         except (httpcore.ConnectError, httpcore.ConnectTimeout):
             # Nothing was said to this address, so another one of the same host may be asked.
             continue
-    return backend.connect_tcp(last, port, deadline.left_s(httpcore.ConnectTimeout))
+    return dial(last, port, deadline.left_s(httpcore.ConnectTimeout)), last
 
 
-def _look(stream: httpcore.NetworkStream) -> Seen:
+def _look(stream: httpcore.NetworkStream, tunnelled_to: tuple[str, int] | None) -> Seen:
     tls = stream.get_extra_info("ssl_object")
     if tls is None:
         # The peer was gone before the handshake, and the socket is a plain one that nothing may be said on.
         raise httpcore.ConnectError("the peer closed before TLS")
-    peer = stream.get_extra_info("server_addr")
+    peer = tunnelled_to or stream.get_extra_info("server_addr")
     certificate = tls.getpeercert(True)
     # Python checks a certificate against an address, too, but TLS has no way to name one.
     name: str = tls.server_hostname

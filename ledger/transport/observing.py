@@ -36,6 +36,7 @@ def observe(
         is_timeout=exchange.is_timeout,
         is_refused_egress=exchange.is_refused_egress,
         is_called_off=exchange.is_called_off,
+        is_unreached=exchange.is_unreached,
         vetted_addresses=vetted,
     )
     return Answer(observed, bytes(exchange.body))

@@ -13,7 +13,8 @@ Rules kept here:
   that a connection is rarely closed under a request: such a request is a possible disclosure and is not sent again
   under the same permit.
 - A permit is asked once, after everything else is ready. It ends the time for getting ready, too: behind
-  ``send_before_ms`` nothing may leave, so nothing is waited for.
+  ``send_before_ms`` nothing may leave, so nothing is waited for. A clock that goes back does not make it last: it ends by the
+  stopwatch as well.
 - Certificates are verified for the URL's host, redirects are answers, answers are bounded.
 - URLs with a port, or without TLS, are refused: a webhook has neither (delivery protocol, section 3.1).
 """
@@ -29,13 +30,14 @@ import httpcore
 
 from ledger.ports.permit import Permit
 from ledger.ports.sending import Answer, MayStart
-from ledger.ports.surroundings import Clock
+from ledger.ports.surroundings import Clock, Stopwatch
 from ledger.transport.connection import (
     NETWORK_ERRORS,
     CalledOff,
     Connection,
     Deadline,
     Exchange,
+    NotReachedError,
     Seen,
     describe,
 )
@@ -43,6 +45,7 @@ from ledger.transport.egress import Egress, NotVetted, Vetted
 from ledger.transport.observing import observe
 from ledger.transport.slots import Slot, Slots
 from ledger.transport.targets import Target, take_apart, with_query
+from ledger.transport.tunnel import Dial, dial_directly
 
 TIMEOUT_S = 3.0
 """Longest time for one whole request, waiting for a slot, resolving and connecting included, in real seconds."""
@@ -79,8 +82,8 @@ class _Run:
 class HttpsWebhooks:
     """A ``WebhookTransport`` over HTTPS; safe to call from several threads.
 
-    ``egress`` says where a host may be connected to, ``trust`` whose certificates count, ``clock`` when a permit ends; the
-    times that are reported are the clock's as well.
+    ``egress`` says where a host may be connected to, ``trust`` whose certificates count, ``clock`` and ``stopwatch`` when a
+    permit ends; the times that are reported are the clock's as well. ``dial`` is the way out, directly or through a proxy.
     """
 
     def __init__(
@@ -93,11 +96,15 @@ class HttpsWebhooks:
         connections_per_endpoint: int = CONNECTIONS_PER_ENDPOINT,
         idle_s: float = IDLE_S,
         idle_max: int = IDLE_MAX,
+        stopwatch: Stopwatch = time.monotonic,
+        dial: Dial = dial_directly,
     ) -> None:
         """Nothing is resolved or opened before the first request."""
         self._egress = egress
         self._trust = trust
         self._clock = clock
+        self._stopwatch = stopwatch
+        self._dial = dial
         self._timeout_s = timeout_s
         self._slots = Slots(connections_per_endpoint, idle_max, idle_s)
 
@@ -105,7 +112,7 @@ class HttpsWebhooks:
         """POST ``body`` to ``permit.url``; see ``WebhookTransport``."""
         target = take_apart(permit.url)
         now_ms = self._clock.now_ms()
-        left_s = (permit.send_before_ms - now_ms) / 1_000
+        left_s = min((permit.send_before_ms - now_ms) / 1_000, permit.ends_at_s - self._stopwatch())
         deadline, ready_by = Deadline(self._timeout_s), Deadline(min(self._timeout_s, left_s))
         run = _Run(target, target.path, now_ms, deadline, ready_by)
         if target.refusal is not None:
@@ -115,18 +122,21 @@ class HttpsWebhooks:
         fields = _fields(target, headers, body)
 
         def start() -> int:
-            if not may_start():
+            started_at_ms = may_start()
+            if started_at_ms is None:
                 raise CalledOff("called off before the first byte")
-            # The clock is looked at last: whatever was waited for, nothing leaves behind the permit's end.
-            started_at_ms = self._clock.now_ms()
-            if started_at_ms >= permit.send_before_ms:
+            # The clocks are looked at last: whatever was waited for, nothing leaves behind the permit's end.
+            if self._is_over(permit):
                 raise CalledOff(_TOO_LATE)
             return started_at_ms
 
         exchange = self._guarded(lambda: self._post(run, permit.endpoint, fields, body, start))
         if exchange.started_at_ms is None and not exchange.is_refused_egress:
-            exchange.is_called_off |= self._clock.now_ms() >= permit.send_before_ms
+            exchange.is_called_off |= self._is_over(permit)
         return self._answer(run, exchange)
+
+    def _is_over(self, permit: Permit) -> bool:
+        return self._clock.now_ms() >= permit.send_before_ms or self._stopwatch() >= permit.ends_at_s
 
     def challenge(self, endpoint: str, url: str, query: str, headers: Mapping[str, str]) -> Answer:
         """GET ``url`` with ``query``; see ``WebhookTransport``. ``endpoint`` plays no part: nothing is kept."""
@@ -208,7 +218,9 @@ class HttpsWebhooks:
         return kept
 
     def _open(self, run: _Run, found: Vetted) -> Connection:
-        return Connection.open(run.target.host, found.addresses, found.port, self._trust, run.ready_by)
+        return Connection.open(
+            run.target.host, found.addresses, found.port, self._trust, run.ready_by, self._dial
+        )
 
     def _answer(self, run: _Run, exchange: Exchange) -> Answer:
         return observe(
@@ -226,7 +238,11 @@ class HttpsWebhooks:
         try:
             return send()
         except NETWORK_ERRORS as error:
-            return Exchange(error=describe(error), is_timeout=isinstance(error, httpcore.TimeoutException))
+            return Exchange(
+                error=describe(error),
+                is_timeout=isinstance(error, httpcore.TimeoutException),
+                is_unreached=isinstance(error, NotReachedError),
+            )
 
 
 def _refused(reason: str) -> Exchange:
@@ -234,7 +250,12 @@ def _refused(reason: str) -> Exchange:
 
 
 def _not_vetted(found: NotVetted) -> Exchange:
-    return Exchange(error=found.reason, is_refused_egress=found.is_refused, is_timeout=found.is_timeout)
+    return Exchange(
+        error=found.reason,
+        is_refused_egress=found.is_refused,
+        is_timeout=found.is_timeout,
+        is_unreached=not found.is_refused,
+    )
 
 
 def _fields(target: Target, headers: Mapping[str, str], body: bytes | None = None) -> list[tuple[str, str]]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from nacl.bindings import crypto_sign_open
+from nacl.exceptions import BadSignatureError
 
 from ledger.core.note import ED25519, VerifierKey, format_vkey, make_verifier_key, parse_vkey
 from ledger.core.strict import decode_base64, encode_base64
@@ -50,6 +52,10 @@ class Ed25519Verifier:
         """The public key as text."""
         return format_vkey(self._key)
 
+    def public_key(self) -> bytes:
+        """The public key itself, 32 bytes."""
+        return self._key.public_key
+
     def verify(self, message: bytes, signature: bytes) -> bool:
         """Whether ``signature`` is this key's for ``message``; a signature of another length is not."""
         try:
@@ -89,8 +95,7 @@ class Ed25519Signer:
 
     def skey(self) -> str:
         """The private key as text, a secret: what :func:`signer_from_skey` reads."""
-        typed_seed = bytes([ED25519]) + self._private_key.private_bytes_raw()
-        return f"{_SKEY_PREFIX}{self.name}+{self.key_id.hex()}+{encode_base64(typed_seed)}"
+        return format_skey(self.name, self.key_id, ED25519, self._private_key.private_bytes_raw())
 
     def verifier(self) -> Ed25519Verifier:
         """The key that verifies what this one signs."""
@@ -113,19 +118,56 @@ def generate(name: str, randomness: Randomness) -> Ed25519Signer:
     return from_seed(name, randomness.token(SEED_BYTES))
 
 
-def signer_from_skey(text: str) -> Ed25519Signer:
-    """The signer that ``text`` writes as ``PRIVATE+KEY+...``; FormatError (which does not repeat it) for other text."""
+def format_skey(name: str, key_id: bytes, algorithm: int, seed: bytes) -> str:
+    """A private key as text, a secret: what :func:`parse_skey` reads."""
+    return f"{_SKEY_PREFIX}{name}+{key_id.hex()}+{encode_base64(bytes([algorithm]) + seed)}"
+
+
+def parse_skey(text: str, algorithm: int) -> tuple[str, Ed25519PrivateKey]:
+    """The name and the private key that ``text`` writes for signatures of the type ``algorithm``.
+
+    FormatError, which does not repeat the text, for any other text.
+    """
     name, _, rest = text.removeprefix(_SKEY_PREFIX).partition("+")
     try:
-        typed_seed = decode_base64(rest.partition("+")[2])
-        signer = from_seed(name, typed_seed[1:])
+        seed = decode_base64(rest.partition("+")[2])[1:]
+        if len(seed) != SEED_BYTES:
+            raise FormatError("a seed has another length")
+        private_key = Ed25519PrivateKey.from_private_bytes(seed)
+        key = make_verifier_key(name, algorithm, private_key.public_key().public_bytes_raw())
     except FormatError:
         raise FormatError("the text is not a private key") from None
-    if signer.skey() != text:
+    if format_skey(name, key.key_id, algorithm, seed) != text:
         raise FormatError("the text is not a private key")
-    return signer
+    return name, private_key
+
+
+def signer_from_skey(text: str) -> Ed25519Signer:
+    """The signer that ``text`` writes as ``PRIVATE+KEY+...``; FormatError (which does not repeat it) for other text."""
+    return Ed25519Signer(*parse_skey(text, ED25519))
+
+
+def is_signed(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether the public ``key`` (32 bytes) signed ``message``; what is no key has signed nothing.
+
+    By libsodium, which computes beside the interpreter: several threads verify at once.
+    """
+    try:
+        crypto_sign_open(signature + message, key)
+    except (BadSignatureError, ValueError, TypeError):
+        return False
+    return True
 
 
 def verifier_from_vkey(text: str) -> Ed25519Verifier:
     """The verifier that ``text`` writes as a vkey; FormatError when it is none, or one of another signature type."""
     return Ed25519Verifier(parse_vkey(text))
+
+
+def verify_ed25519(public_key: bytes, message: bytes, signature: bytes) -> bool:
+    """Whether ``signature`` is that of ``public_key`` (32 bytes) for ``message``; False also for ill-formed ones."""
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
+    except (InvalidSignature, ValueError):
+        return False
+    return True

@@ -158,6 +158,30 @@ def bench_records(options: argparse.Namespace, scratch: Path) -> Row:
     return row(f"records over HTTP, batches of 1,000, {CLIENTS} clients", done, result)
 
 
+def bench_seal_keys(options: argparse.Namespace, scratch: Path) -> Row:
+    """Seals that change 5,000 and 100,000 keys of as many as there are entries."""
+    from benchmarks.index import measure_seals
+
+    done, result = measure_seals(scratch, options.entries, options.database)
+    return row(f"seals, changed keys among {options.entries:,}, {options.database}", done, result)
+
+
+def bench_proofs(options: argparse.Namespace, scratch: Path) -> Row:
+    """Proofs from the stored index: the map part for random keys, a page of 50 entries of a key that has them all."""
+    from benchmarks.index import measure_proofs
+
+    done, result = measure_proofs(scratch, options.entries, options.database)
+    return row(f"map parts of proofs, {options.entries:,} keys, {options.database}", done, result)
+
+
+def bench_publication(options: argparse.Namespace, scratch: Path) -> Row:
+    """From an append to its published checkpoint, at 1,000 records/s over HTTP, by the service's own sealer."""
+    from benchmarks.index import measure_publication
+
+    done, result = measure_publication(scratch, options.entries)
+    return row("records published by the service, 1,000/s", done, result)
+
+
 def _say_now_and_then(done: int) -> None:
     if done // BATCH % 500 == 0:
         say(f"  {done:,}")
@@ -195,6 +219,9 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "callers": (bench_callers, 20_000),
     "import": (bench_import, 1_000_000),
     "seal": (bench_seal, 300_000),
+    "seal-keys": (bench_seal_keys, 1_000_000),
+    "proofs": (bench_proofs, 1_000_000),
+    "publication": (bench_publication, 30_000),
     "verify": (bench_verify, 1_000_000),
     "deliver": (bench_deliver, 0),
     "authorizations": (bench_authorizations, 64_000),

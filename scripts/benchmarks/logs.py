@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from sqlalchemy import Engine
+
 from benchmarks.workload import Workload
 from ledger.engines.codec import MsgspecCodec
 from ledger.ports import Clock
@@ -37,6 +39,7 @@ class BenchLog:
     """One ledger with its sequencer and sealer."""
 
     directory: Path
+    engine: Engine
     store: SqlEntryStore
     sequencer: Sequencer
     sealer: Sealer
@@ -81,7 +84,7 @@ def _open_log(directory: Path, clock: Clock, url: str) -> Iterator[BenchLog]:
         index=open_index(engine),
     )
     try:
-        yield BenchLog(directory, store, sequencer, sealer, signer)
+        yield BenchLog(directory, engine, store, sequencer, sealer, signer)
     finally:
         sequencer.close()
         store.close()

@@ -1,12 +1,12 @@
 # build/tlog-tools: other people's tools for transparency logs, which share no line with this project.
 #
-# Sourced after go_reader.sh, from the project's root. Built from the Go module in tests/conformance/tlog_tools, whose
+# Sourced after go_reader.sh, from the project's root. Built from the Go module in tests/interop/tlog_tools, whose
 # go.mod and go.sum pin each of them: filippo.io/torchwood (a verifying client on it, and its litewitness, an independent
 # witness) and the fsck of github.com/transparency-dev/tessera. Needs Go >= 1.24 and, the first time, the Go module proxy;
 # litewitness keeps its key in an ssh-agent.
 
 TLOG_TOOLS="$PWD/build/tlog-tools"
-TLOG_TOOLS_SOURCE="$PWD/tests/conformance/tlog_tools"
+TLOG_TOOLS_SOURCE="$PWD/tests/interop/tlog_tools"
 
 # prepare_tlog_tools: build/tlog-tools holds tlog-check, fsck and litewitness, newer than their pins, afterwards.
 prepare_tlog_tools() {

@@ -210,6 +210,38 @@ class CredentialsSuite:
         assert [credentials.load_token(one.token_hash) for one in kept] == kept
         assert credentials.take_token(pending.token_hash, NOW_MS) is None
 
+    def test_tokens_that_were_made_later_than_asked_are_not_revoked(self, credentials: Credentials) -> None:
+        later = token("t2", created_at_ms=NOW_MS + 1)
+        for one in (token(), later):
+            credentials.put_token(one)
+        assert credentials.revoke_tokens("100", tag("ann"), NOW_MS, NOW_MS) == 1
+        assert credentials.load_token(later.token_hash) == later
+
+    def test_given_tokens_are_those_of_the_app_that_live_consented_requests_included(
+        self, credentials: Credentials
+    ) -> None:
+        consented = replace(request_token("r2"), account=tag("ann"), created_at_ms=NOW_MS + 1)
+        others = [
+            token("a", app="200"),
+            token("b", account=tag("bob")),
+            token("c", kind="session"),
+            token("d", revoked_at_ms=NOW_MS),
+            token("e", expires_at_ms=NOW_MS),
+            request_token("f"),
+        ]
+        for one in [token(), consented, *others]:
+            credentials.put_token(one)
+        assert credentials.load_given_tokens(tag("ann"), "100", NOW_MS) == [token(), consented]
+
+    def test_a_token_is_narrowed_from_the_scopes_that_were_read_alone(self, credentials: Credentials) -> None:
+        credentials.put_token(token())
+        assert credentials.narrow_token(token(), ("posts",))
+        assert not credentials.narrow_token(token(), ("likes",))
+        narrowed = credentials.load_token(hash_of("t1"))
+        assert narrowed == token(scopes=("posts",))
+        assert credentials.take_token(hash_of("t1"), NOW_MS) is not None
+        assert not credentials.narrow_token(narrowed, ("likes",))
+
     def test_a_nonce_is_taken_once_by_one_of_many(self, credentials: Credentials) -> None:
         taken = at_once(*[lambda: credentials.take_nonce("key", NOW_S, WORDS, NOW_MS)] * 12)
         assert sorted(taken) == [False] * 11 + [True]
@@ -339,5 +371,7 @@ class CredentialsSuite:
         account, key = tag("ann"), hash_of("t1")
         assert scanned(filled, queries.LOAD_TOKEN, token_hash=key) == []
         assert scanned(filled, queries.LOAD_KEY, key="k1") == []
-        values = {"app": "100", "account": account, "at_ms": NOW_MS}
+        values = {"app": "100", "account": account, "at_ms": NOW_MS, "made_until_ms": NOW_MS}
         assert scanned(filled, queries.REVOKE_TOKENS, **values) == []
+        del values["made_until_ms"]
+        assert scanned(filled, queries.LOAD_GIVEN_TOKENS, **values) == []

@@ -79,7 +79,13 @@ class RegistrySuite:
         assert registry.load_developer("dev-a") == developer(name="B")
 
     def test_an_app_is_read_back_whole(self, registry: Registry) -> None:
-        whole = app(name=WORDS, description=WORDS * 100, callbacks=(WORDS, ""), can_write=False)
+        whole = app(
+            name=WORDS,
+            description=WORDS * 100,
+            callbacks=(WORDS, ""),
+            can_write=False,
+            owner_account=tag("ann"),
+        )
         bare = app("200", consumer_key="k", retry_waits_ms=(), callbacks=(), secret_sealed=b"")
         registry.apply([registry.put_app(whole), registry.put_app(bare)])
         assert registry.load_app("100") == whole
@@ -97,6 +103,7 @@ class RegistrySuite:
             callbacks=(),
             retry_waits_ms=(1,),
             can_write=False,
+            owner_account=tag("ann"),
         )
         registry.apply([registry.put_app(app())])
         registry.apply([registry.put_app(replace(changed, consumer_key="stolen", created_at_ms=5))])
@@ -202,6 +209,23 @@ class RegistrySuite:
         registry.apply([registry.put_subscription(subscription("s-2"))])
         assert registry.load_subscription("1", tag("ann")) == subscription("s-2")
         assert registry.count_grants_made("1", tag("ann")) == 2
+
+    def test_the_last_subscription_is_the_live_one_or_else_the_one_made_last(
+        self, registry: Registry
+    ) -> None:
+        assert registry.load_last_subscription("1", tag("ann")) is None
+        for number in (1, 2):
+            made = subscription(f"s-{number}", created_at_ms=NOW_MS + number)
+            registry.apply([registry.put_subscription(made)])
+            assert registry.load_last_subscription("1", tag("ann")) == made
+            registry.apply([registry.end_subscription(made.subscription, NOW_MS + 5)])
+            assert registry.load_last_subscription("1", tag("ann")) == replace(made, ended_at_ms=NOW_MS + 5)
+        # A clock that went back does not make an older one of what lives.
+        live = subscription("s-3", created_at_ms=NOW_MS)
+        registry.apply([registry.put_subscription(live)])
+        assert registry.load_last_subscription("1", tag("ann")) == live
+        assert registry.load_last_subscription("1", tag("bob")) is None
+        assert registry.load_last_subscription("2", tag("ann")) is None
 
     def test_a_subscription_ends_once(self, registry: Registry, engine: Engine) -> None:
         registry.apply([registry.put_subscription(subscription())])
@@ -417,6 +441,7 @@ class RegistrySuite:
             (queries.LOAD_SUBSCRIPTION, {"webhook": "1", "account": account}),
             (queries.LOAD_SUBSCRIPTIONS_OF_GRANT, {"grant": "g-1"}),
             (queries.COUNT_GRANTS_MADE, {"webhook": "1", "account": account}),
+            (queries.LOAD_LAST_SUBSCRIPTION, {"webhook": "1", "account": account}),
             (queries.COUNT_SUBSCRIPTIONS, {"app": "100"}),
         ):
             assert scanned(filled, statement, **values) == [], statement.text

@@ -7,16 +7,14 @@ with the seeds 00..1f and 20..3f are the worked example of the transparency form
 
 from __future__ import annotations
 
-import struct
 from itertools import pairwise
 
 import pytest
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ledger.core.canonical import encode
 from ledger.core.chain import leaf_hash
 from ledger.core.checkpoint import Checkpoint, format_checkpoint, open_checkpoint, sign_checkpoint
+from ledger.core.cosignature import decode_cosignature
 from ledger.core.merkle import (
     NodeId,
     check_consistency,
@@ -27,11 +25,8 @@ from ledger.core.merkle import (
     root_of,
 )
 from ledger.core.note import (
-    ED25519_COSIGNATURE,
     Verifier,
-    VerifierKey,
     format_signature,
-    make_verifier_key,
     open_note,
     parse_signature,
     parse_vkey,
@@ -39,6 +34,7 @@ from ledger.core.note import (
 )
 from ledger.core.strict import decode_base64, encode_base64
 from ledger.errors import FormatError
+from ledger.vault.cosignatures import CosignatureSigner, cosigner_from_seed
 from ledger.vault.ed25519 import from_seed, signer_from_skey, verifier_from_vkey
 
 LEAVES = [
@@ -113,27 +109,9 @@ def nodes_of(nodes: list[NodeId]) -> list[bytes]:
     return [root_of(HASHES[node.index << node.level : (node.index + 1) << node.level]) for node in nodes]
 
 
-class CosignatureVerifier:
-    """A witness's key (signature type 0x04, section 4.6): a verifier of another type fits in."""
-
-    def __init__(self, key: VerifierKey) -> None:
-        self.name = key.name
-        self.key_id = key.key_id
-        self._public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
-
-    def verify(self, message: bytes, signature: bytes) -> bool:
-        (time_s,) = struct.unpack_from(">Q", signature)
-        try:
-            self._public_key.verify(signature[8:], b"cosignature/v1\ntime %d\n" % time_s + message)
-        except InvalidSignature:
-            return False
-        return True
-
-
-def witness_key() -> VerifierKey:
-    """The witness's public key as its cosignatures are known by."""
-    public_key = Ed25519PrivateKey.from_private_bytes(WITNESS_SEED).public_key().public_bytes_raw()
-    return make_verifier_key(WITNESS, ED25519_COSIGNATURE, public_key)
+def witness() -> CosignatureSigner:
+    """The witness of the worked example."""
+    return cosigner_from_seed(WITNESS, WITNESS_SEED)
 
 
 @pytest.mark.parametrize("size", range(9))
@@ -198,15 +176,20 @@ def test_the_roots_of_the_worked_example(size: int, root: str) -> None:
 def test_the_witness_line_of_the_worked_example_verifies_beside_the_logs_own() -> None:
     checkpoint = Checkpoint(ACME, 5, decode_base64(ACME_ROOT_5))
     note = sign_checkpoint(checkpoint, [from_seed(ACME, ACME_SEED)]) + WITNESS_LINE.encode()
-    verifiers: list[Verifier] = [verifier_from_vkey(ACME_VKEY), CosignatureVerifier(witness_key())]
+    verifiers: list[Verifier] = [verifier_from_vkey(ACME_VKEY), witness().verifier()]
     opened = open_checkpoint(note, ACME, verifiers)
     assert opened.note.verified == (ACME, WITNESS)
-    assert int.from_bytes(opened.note.verified_signatures[1].signature[:8], "big") == WITNESS_TIME_S
+    assert decode_cosignature(opened.note.verified_signatures[1].signature).time_s == WITNESS_TIME_S
 
 
 def test_the_witness_line_of_the_worked_example_is_of_that_checkpoint_only() -> None:
     signature = parse_signature(WITNESS_LINE.removesuffix("\n"))
     other = format_checkpoint(Checkpoint(ACME, 3, decode_base64(ACME_ROOT_3)))
     assert format_signature(signature) == WITNESS_LINE
-    assert signature.key_id == witness_key().key_id
-    assert not CosignatureVerifier(witness_key()).verify(other.encode(), signature.signature)
+    assert signature.key_id == witness().key_id
+    assert not witness().verifier().verify(other.encode(), signature.signature)
+
+
+def test_the_witness_cosigns_as_the_worked_example_does() -> None:
+    text = format_checkpoint(Checkpoint(ACME, 5, decode_base64(ACME_ROOT_5)))
+    assert format_signature(witness().cosign(text, WITNESS_TIME_S)) == WITNESS_LINE

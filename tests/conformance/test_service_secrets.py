@@ -11,8 +11,10 @@ import pytest
 from sqlalchemy import Engine, text
 
 from ledger.ports import Subject
+from ledger.ports.canaries import Canary
 from ledger.ports.credentials import ApiKey, Token
 from ledger.ports.signing_keys import SigningKey
+from ledger.store.canaries import SqlCanaries
 from ledger.store.credentials import SqlCredentials
 from ledger.store.engine import open_engine
 from ledger.store.outbox import SqlOutbox
@@ -50,6 +52,7 @@ SECRETS = {
     "the API key": "api-key-secret-2718",
     "the signing key": "whsec-signing-1618",
     "the nonce": "nonce-1414213",
+    "the canary's marker": "marker-5772156649",
     "the bucket": "bucket-of-198.51.100.7",
 }
 
@@ -86,6 +89,17 @@ def fill(engine: Engine) -> None:
             registry.add_challenge(challenge()),
             registry.add_notice(notice()),
             outbox.note(note()),
+            SqlCanaries(engine).put(
+                Canary(
+                    canary="c-1",
+                    account=ann.tag,
+                    developer="dev-a",
+                    app="100",
+                    marker_hash=hash_of("the canary's marker"),
+                    sealed=sealing.seal_secret("canary/c-1", SECRETS["the canary's marker"]),
+                    created_at_ms=NOW_MS,
+                )
+            ),
         ]
     )
     credentials = SqlCredentials(engine)

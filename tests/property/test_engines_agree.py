@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ledger.core import canonical
+from ledger.core.egress_counts import HOUR_MS
 from ledger.core.entries import decode_entry, encode_entry
 from ledger.core.entries.members import HASH_REGEX, UID_REGEX, Pattern
 from ledger.core.strict import EVENT_TAG_REGEX, ID_REGEX, TAG_REGEX
@@ -39,6 +40,7 @@ from tests.support.forged_logs import (
     verify_source,
 )
 from tests.support.odd_entries import GOOD, MANGLES, entry_members, mangled, outcome
+from tests.support.second_sources import DAY_MS, PROXY, add_count, add_receipt, plant, public_key, set_key
 
 ENDPOINTS = ("wh-a", "wh-b", "wh-c")
 HOSTS = ("shared.example", "c.example", "nobody.example")
@@ -65,6 +67,9 @@ IMPORTS = st.fixed_dictionaries(
         "resolved_ip": st.none() | st.just("203.0.113.7"),
     }
 )
+RECEIPTS = st.sampled_from(
+    (None, "right", "right", "right", "other", "plain", "tags", "signature", "leaf", "place", "half", "thief")
+)
 ATTEMPTS = st.fixed_dictionaries(
     SENT
     | {
@@ -76,6 +81,7 @@ ATTEMPTS = st.fixed_dictionaries(
         "settlements": st.sampled_from((0, 1, 1, 1, 2)),
         "again": st.sampled_from(({"by": "rescuer"}, {"by": "transport", "observed": seen(HOSTS[1])})),
         "decided_at_size": st.none() | st.integers(0, 10),
+        "receipt": RECEIPTS,
     }
 )
 DELIVERIES = st.lists(st.tuples(TIMES, IMPORTS | ATTEMPTS), max_size=10)
@@ -96,6 +102,8 @@ def build(
         host = "c" if letter == "c" else "shared"
         log.endpoint(f"wh-{letter}", f"app-{letter}", f"https://{host}.example/hook")
         log.add("endpoint.verified", 1, endpoint=f"wh-{letter}")
+    for developer in mix.choice(((), ("dev-a",), ("dev-a", "dev-b"))):
+        set_key(log, developer)
     log.issue("g-0", at=0, scopes=["all"])
     acts: list[tuple[str, Any]] = [("step", step) for step in zip(steps, lateness, strict=False)]
     acts += [("delivery", delivery) for delivery in deliveries]
@@ -112,6 +120,20 @@ def build(
                 deliver(log, started_at, sent, events)
     if mix.random() < 0.5:
         log.add("developer.registered", log.recorded_at + 70_000, developer="dev-z")
+    if mix.random() < 0.5:
+        log.add("developer.registered", log.recorded_at + DAY_MS, developer="dev-y")
+    if mix.random() < 0.2:
+        seen_by = mix.choice((None, "dev-a", "dev-b"))
+        opened = plant(log, "c-1", "ann", "dev-a") | {"seen_in": "report", "seen_by": seen_by}
+        log.add(
+            "canary.seen", log.recorded_at, forced=True, **(opened | mix.choice(({}, {"salt": "3" * 64})))
+        )
+    if mix.random() < 0.3:
+        log.add("egress.key_set", log.recorded_at, proxy=PROXY, key=public_key(mix.choice((PROXY, "thief"))))
+        for sni in mix.sample((*HOSTS, None), 3):
+            named = {"sni": sni} if sni else {"names": 2}
+            add_count(log, hour=0, bytes_up=mix.choice((0, 300, 90_000)), **named)
+        log.add("developer.registered", log.recorded_at + 3 * HOUR_MS, developer="dev-x")
     add_seal(log)
     return [each | ({"event": events[each["seq"]]} if "event" in each else {}) for each in members_of(log)]
 
@@ -122,17 +144,40 @@ def deliver(log: Log, at: int, sent: dict[str, Any], events: dict[int, str]) -> 
     if "delay" not in sent:
         events[log.size] = event
         log.imported(stated.pop("delivery"), at=at, **stated)
+        if at % 3 == 0:
+            add_receipt(log, "dev-a", delivery=sent["delivery"], forced=True)
         return
     ended = {name: stated.pop(name) for name in ("observed", "disclosure", "by")}
     delay, split, settlements, again = (
         stated.pop(name) for name in ("delay", "split", "settlements", "again")
     )
     events[log.size] = event
+    receipt = stated.pop("receipt")
     attempted = log.attempt(stated.pop("delivery"), at=max(at, log.recorded_at), **stated)
     if split:
         pad(log, 256)
     for number in range(settlements):
         log.settle(attempted, attempted.recorded_at + delay, **(ended if number == 0 else ended | again))
+    confirm(log, attempted, receipt)
+
+
+def confirm(log: Log, attempted: Any, how: str | None) -> None:
+    """A receipt for an attempt, right or wrong in some way."""
+    if how is None:
+        return
+    developer = "dev-b" if how == "other" else attempted.developer
+    wrong: dict[str, Any] = {
+        "tags": {"account": tag("eve")},
+        "signature": {"signature": "1" * 128},
+        "leaf": {"promised_leaf": "2" * 64},
+        "place": {"promised_seq": attempted.seq - 1},
+        "half": {"promised_leaf": None},
+        "thief": {"signer": "thief"},
+    }.get(how, {})
+    if how == "plain":
+        add_receipt(log, developer, delivery=attempted.delivery, forced=True)
+    else:
+        add_receipt(log, developer, attempted, forced=True, **wrong)
 
 
 GROUPS = st.sampled_from((1, 1, GROUP_ENTRIES))
@@ -170,7 +215,6 @@ FORGED = st.lists(
                 "at",
                 "account",
                 "delivery",
-                "attempt",
                 "event",
                 "grant",
                 "endpoint",
@@ -193,6 +237,12 @@ FORGED = st.lists(
                 "replay",
                 "by",
                 "disclosure",
+                "promised_seq",
+                "promised_leaf",
+                "attempt",
+                "key",
+                "signature",
+                "canary",
             )
         ),
         st.integers(0, 40),

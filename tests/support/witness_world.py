@@ -47,6 +47,13 @@ def make_witness(
     return opened
 
 
+def policy_text(log_vkey: str, *witnesses: tuple[str, str, str]) -> str:
+    """A policy that wants all of ``witnesses``: name, vkey and URL of each."""
+    lines = [f"witness {name} {vkey} {url}\n" for name, vkey, url in witnesses]
+    names = " ".join(name for name, _, _ in witnesses)
+    return f"log {log_vkey}\n{''.join(lines)}group g all {names}\nquorum g\n"
+
+
 class ServedWitness:
     """A witness that answers at ``url``; close it, or use ``with``."""
 
