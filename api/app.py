@@ -28,26 +28,37 @@ from api.routes import (
     account_activity_enterprise,
     account_activity_v1,
     account_activity_v2,
+    canaries,
     developer,
+    egress,
+    grants,
     ingest,
     oauth,
     pages,
+    receipts,
+    tlog,
 )
 from api.service import Service
 from api.sessions import Sessions
 from ledger import __version__
 from ledger.errors import LedgerError
+from ledger.transparency.static_log import StaticLog
 
 ROUTES = (
     # The busiest first: each route is asked in turn whether a path is its own.
     ingest,
+    receipts,
+    tlog,
     oauth,
     pages,
     account,
+    grants,
     account_activity_v1,
     account_activity_enterprise,
     account_activity_v2,
     developer,
+    canaries,
+    egress,
 )
 """Modules with a ``router``, in the order in which they are asked whether a path is theirs."""
 
@@ -75,6 +86,7 @@ def create_app(service: Service) -> FastAPI:
     app.state.authenticator = authenticator
     app.state.oauth_server = OAuthServer(service, authenticator)
     app.state.sessions = Sessions(service)
+    app.state.static_log = StaticLog(service.ledger.store, service.ledger.record.load)
     for exception in (ProblemError, HTTPException, RequestValidationError, LedgerError):
         app.add_exception_handler(exception, handle)
     # The last one added is the outermost.

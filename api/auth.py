@@ -48,6 +48,11 @@ class UserCaller:
     token: Token
     signed_text: bytes
 
+    @property
+    def is_owner(self) -> bool:
+        """Whether the account is the one that owns the app: its signature is the owner's, too."""
+        return self.app.owner_account == self.account.tag
+
 
 @dataclass(frozen=True, slots=True)
 class KeyCaller:

@@ -26,6 +26,7 @@ from api.sessions import Sessions
 from ledger.errors import FormatError
 from ledger.ports.credentials import Role
 from ledger.service_settings import RATE_LIMITS
+from ledger.transparency.static_log import StaticLog
 
 Caller = TypeVar("Caller", AppCaller, UserCaller)
 
@@ -70,6 +71,11 @@ def oauth_server_of(request: Request) -> OAuthServer:
     return cast("OAuthServer", request.app.state.oauth_server)
 
 
+def static_log_of(request: Request) -> StaticLog:
+    """The published log as files."""
+    return cast("StaticLog", request.app.state.static_log)
+
+
 def sessions_of(request: Request) -> Sessions:
     """Who sits in front of a page."""
     return cast("Sessions", request.app.state.sessions)
@@ -81,7 +87,7 @@ async def app_only(request: Request, _: _Bearer) -> AppCaller:
 
 
 async def owner(request: Request, _: _OAuth1) -> AppCaller:
-    """The app whose owner signed: with the owner's access token, or with no token at all."""
+    """The app whose owner signed: with the owner's access token (an account's that owns it, too), or with no token."""
     return await _by_owner(request)
 
 
@@ -157,11 +163,13 @@ async def _signed(request: Request) -> AppCaller | UserCaller:
 
 async def _by_owner(request: Request) -> AppCaller:
     caller = await _signed(request)
-    if isinstance(caller, UserCaller):
+    if isinstance(caller, AppCaller):
+        return caller
+    if not caller.is_owner:
         raise ProblemError(
             "forbidden", "This call is signed by the app's owner, not with an account's token."
         )
-    return caller
+    return AppCaller(caller.app, "owner")
 
 
 async def _by_bearer(request: Request) -> AppCaller:

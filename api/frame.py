@@ -7,7 +7,6 @@ values, and values are personal data. The id of the request is in both, so that 
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping, MutableMapping
 from typing import Any
 
@@ -18,10 +17,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.problem_kinds import KINDS
 from api.problems import Problem, respond
+from ledger.errors import places_of
 from ledger.ports import Randomness
 
 REQUEST_ID_BYTES = 12
-_FRAMES_TOLD = 6
 
 _SAFE_HEADERS = {
     "x-content-type-options": "nosniff",
@@ -71,7 +70,7 @@ class RequestFrame:
             except ClientDisconnect:
                 return
             except Exception as error:  # noqa: BLE001 - the last one who can answer
-                log.error("request failed", error=type(error).__name__, at=_places(error))
+                log.error("request failed", error=type(error).__name__, at=places_of(error))
                 if not has_begun:
                     problem = Problem("internal", KINDS["internal"].message)
                     await respond(Request(scope), problem)(scope, receive, begin)
@@ -82,9 +81,3 @@ class RequestFrame:
             headers.setdefault(name, value)
         for name, value in state.get("rate_headers", {}).items():
             headers[name] = value
-
-
-def _places(error: BaseException) -> str:
-    """Where ``error`` was raised, innermost last: modules, lines and functions, no values."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_TOLD:]
-    return " > ".join(f"{frame.filename.rsplit('/', 1)[-1]}:{frame.lineno} {frame.name}" for frame in frames)

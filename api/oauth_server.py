@@ -126,8 +126,9 @@ class OAuthServer:
             raise ProblemError("token-invalid")
         # Clients read the account's id off the front of the token, as the public API's tokens have it there.
         token = self._issue("access", signed.app, text=f"{account_id}-", given=asked)
-        if not self._take(asked.token_hash):
-            # Used by another call, or taken back by the account, before or after the access token was there.
+        taken = self._service.credentials.take_token(asked.token_hash, self._service.clock.now_ms())
+        if taken is None or taken.scopes != asked.scopes:
+            # Used by another call, or taken back or narrowed by the account, before or after the access token was there.
             self._take(hash_of(token.text))
             raise ProblemError("token-invalid")
         return AccessGiven(token, account_id)

@@ -20,6 +20,10 @@ Responses = dict[int | str, dict[str, Any]]
 TAGS: Final = [
     {"name": "oauth", "description": "Tokens for apps and for accounts."},
     {"name": "account", "description": "What an account has allowed, and how it takes that back."},
+    {"name": "canaries", "description": "Made-up accounts, and where they turned up."},
+    {"name": "egress", "description": "What egress proxies counted."},
+    {"name": "receipts", "description": "What developers confirm to have received."},
+    {"name": "log", "description": "The published log, for readers of tlog-tiles."},
     {"name": "service", "description": "The service itself."},
 ]
 

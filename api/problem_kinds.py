@@ -111,6 +111,7 @@ GATEWAY: Final[Mapping[str, GatewayRow]] = MappingProxyType(
         "DuplicateSubscriptionFailed": GatewayRow("conflict", "refused-v2"),
         "SubscriptionLimitExceeded": GatewayRow("forbidden", "refused-v2"),
         "SubscriptionNotFound": GatewayRow("not-found"),
+        "GrantNotFound": GatewayRow("not-found"),
         "ScopesRefused": GatewayRow("rejected"),
         "TokenRevoked": GatewayRow("token-invalid"),
         "214": GatewayRow("malformed", "refused-v2", "CrcValidationFailed", 214),

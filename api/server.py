@@ -5,9 +5,7 @@ The command line knows this module by its name alone (``ledger`` imports nothing
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 
 import structlog
 import uvicorn
@@ -20,6 +18,7 @@ from api.metrics import CONTENT_TYPE, Metrics, RequestMetrics
 from api.service import Service
 from api.worker import ROLES, Role, Worker
 from ledger.errors import LedgerError
+from ledger.serving import run_server
 
 KEEP_ALIVE_SECONDS = 30
 GRACE_SECONDS = 10
@@ -63,20 +62,6 @@ def build(service: Service, roles: Collection[Role] = ROLES) -> tuple[FastAPI, W
     return app, worker
 
 
-class _Server(uvicorn.Server):
-    """Says when it listens."""
-
-    def __init__(self, config: uvicorn.Config, on_listening: Callable[[], None]) -> None:
-        super().__init__(config)
-        self._on_listening = on_listening
-
-    async def startup(self, sockets: object = None) -> None:
-        """Listen, then say so."""
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if self.started:
-            self._on_listening()
-
-
 def serve(service: Service, roles: Collection[Role], on_listening: Callable[[], None]) -> bool:
     """Serve until the process is told to stop (SIGINT, SIGTERM); whether everything ended cleanly.
 
@@ -98,23 +83,10 @@ def serve(service: Service, roles: Collection[Role], on_listening: Callable[[], 
         limit_concurrency=CONNECTIONS_MAX,
         h11_max_incomplete_event_size=HEADER_BYTES_MAX,
     )
-    server = _Server(config, on_listening)
     worker.start()
+    has_listened = False
     try:
-        with _signals_taken():
-            server.run()
+        has_listened = run_server(config, on_listening)
     finally:
         is_clean = worker.stop()
-    return is_clean and server.started
-
-
-@contextmanager
-def _signals_taken() -> Iterator[None]:
-    """Let SIGINT and SIGTERM end the server and not the process: it raises them again behind its own end."""
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = {one: signal.signal(one, lambda *_: None) for one in signals}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+    return is_clean and has_listened

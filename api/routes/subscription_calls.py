@@ -73,9 +73,10 @@ def find_own(service: Service, caller: UserCaller, webhooks: Sequence[Webhook]) 
 def unsubscribe_own(service: Service, caller: UserCaller, webhooks: Sequence[Webhook]) -> int:
     """End the calling account's subscriptions at ``webhooks``; how many there were."""
     found = find_own(service, caller, webhooks)
-    if not found:
+    if found:
+        service.subscriptions.unsubscribe_all(found, by=f"account:{caller.account.tag}", channel=BY_ACCOUNT)
+    else:
         service.subscriptions.heed_ended(caller.account.tag)
-    service.subscriptions.unsubscribe_all(found, by=f"account:{caller.account.tag}", channel=BY_ACCOUNT)
     return len(found)
 
 
@@ -88,9 +89,12 @@ def unsubscribe_user(
     # long the answer takes tells nobody which of the two it is.
     tags = [subject.tag for subject in known.values()] or [_NOBODY]
     found = [one for tag in tags for one in _find(service, webhooks, tag)]
-    if not found:
+    if found:
+        by = f"developer:{caller.app.developer}"
+        service.subscriptions.unsubscribe_all(found, by=by, channel=BY_DEVELOPER)
+    else:
+        # Of the app and not of the account: how busy somebody is that the app may not ask about would be told by the wait.
         service.subscriptions.heed_ended(app=caller.app.app)
-    service.subscriptions.unsubscribe_all(found, by=f"developer:{caller.app.developer}", channel=BY_DEVELOPER)
     return len(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from importlib import import_module
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from ledger.cli.session import AsJson, Db, Quiet, begin
 from ledger.errors import UsageError
 
 ROLES = ("api", "dispatch", "seal", "audit")
+
+SENDING = frozenset({"api", "dispatch"})
+"""The roles that hand out permits to send: to deliver, or to other systems that ask."""
 
 _SERVER = "api.server"
 """By its name: the web stands beside the command line, and neither imports the other."""
@@ -48,8 +52,8 @@ def serve(
 
     One process does it all: it answers HTTP, delivers, seals, challenges webhooks, rescues attempts whose
     process died, and verifies its own ledger. With --role several processes share the work on one database;
-    each process that delivers waits a second longer when somebody revokes, because it cannot see the
-    others' permits. SIGINT and SIGTERM stop it: what has begun is finished, the rest waits in the outbox.
+    while more than one of them sends, each waits a second longer when somebody revokes, because it cannot
+    see the others' permits. SIGINT and SIGTERM stop it: what has begun is finished, the rest waits in the outbox.
 
     \b
     To be asked by machines:
@@ -71,6 +75,7 @@ def serve(
       3  bad usage or settings, no ledger, the address is taken, or something did not end in time
     """
     from ledger.service_settings import load_service_settings
+    from ledger.store.presence import open_presence
     from ledger.wiring.service import open_service
 
     session = begin(ctx, db, as_json, quiet)
@@ -81,8 +86,14 @@ def serve(
     service_settings = load_service_settings(os.environ, listen)
     configure_log(as_json=True)
     shown = f"http://{service_settings.listen_host}:{service_settings.listen_port}"
-    with open_service(session.load_settings(), service_settings, is_alone=roles == ROLES) as service:
+    settings = session.load_settings()
+    with (
+        closing(open_presence(settings.database_url)) as presence,
+        open_service(settings, service_settings, presence=presence) as service,
+    ):
         service.ledger.check_keys()
+        if SENDING & set(roles):
+            presence.enter()
 
         def say_listening() -> None:
             session.output.result(

@@ -8,8 +8,8 @@ right, and with the page's own leaves it leads to the root::
                          = PAGE(a, b, D[lo:m]) + PAGE(a, b, D[m:hi])     else
 
 with ``m - lo`` the largest power of two below ``hi - lo``. A page of one leaf has the hashes of its inclusion proof in
-another order; a page that ends the tree also shows that nothing comes after it, and so does any page, because the size
-is part of what the root is checked for.
+another order. A root alone does not say how many leaves are under it: whoever checks a page takes the size from what
+commits to both, as the row of a key in the map does.
 """
 
 from __future__ import annotations

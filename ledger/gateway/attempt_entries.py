@@ -26,8 +26,8 @@ from ledger.core.retry import is_delivered, next_attempt_at_ms
 from ledger.ports import Change, Permit
 from ledger.ports.outbox import AttemptNote, AttemptOutcome, Leased, Outbox, Parcel
 from ledger.ports.sending import ObservedDelivery
-from ledger.sequencer.batch import SEND_WINDOW_MS
 from ledger.sequencer.draft import AttemptDraft, Draft
+from ledger.sequencer.instants import SEND_WINDOW_MS
 
 ACTOR = "system:dispatcher"
 RESCUER = "system:rescuer"

@@ -42,6 +42,7 @@ from ledger.gateway.ticketing import Tickets
 from ledger.ports import Clock, Codec, Permit, Refused, Subject
 from ledger.ports.commitments import Commitments
 from ledger.sequencer.draft import Appended, AttemptDraft, Decision, Draft, Rejection, checked, expect
+from ledger.sequencer.instants import SEND_WINDOW_MS
 from ledger.sequencer.sequencer import BATCH_ITEMS_MAX, Sequencer
 
 _NOT_COMPARED = frozenset({"actor", "payload", "via", "worker"})
@@ -203,7 +204,9 @@ class Authorizer:
                 url=decision.url,
                 grant=decision.grant,
                 send_before=decision.send_before_ms,
-                now=now_ms,
+                # Whoever measures the permit by the difference gets a second at most, also while this host's clock, which
+                # went back, is behind the ledger's.
+                now=max(now_ms, decision.send_before_ms - SEND_WINDOW_MS),
             )
         if isinstance(decision, Refused):
             return _refused(asked, decision)

@@ -117,7 +117,7 @@ class Challenges:
         seen = answer.observed
         # An answer that did not come to its end in time is no wrong answer: it is late.
         status = None if seen.is_timeout else seen.status
-        judged = check_challenge(secret, token, status, answer.body, seen.is_timeout)
+        judged = check_challenge(secret, token, status, answer.body, seen.is_timeout, seen.is_unreached)
         failed = judged if isinstance(judged, ChallengeFailed) else None
         challenge = Challenge(
             webhook=webhook_id,

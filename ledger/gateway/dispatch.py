@@ -22,7 +22,7 @@ import structlog
 
 from ledger.core.note import Signer
 from ledger.core.retry import is_delivered
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, describe_fault
 from ledger.gateway.backpressure import Pace, is_usual, next_pace, plan_claim
 from ledger.gateway.delivering import Begun, Delivering, Sent
 from ledger.gateway.inflight import InFlight
@@ -207,7 +207,7 @@ class Dispatcher:
                 try:
                     waits_s = self._run_once(senders)
                 except Exception as error:  # noqa: BLE001 - one odd parcel must not end all deliveries
-                    log.error("dispatch.failed", error=repr(error))
+                    log.error("dispatch.failed", error=describe_fault(error))
                     waits_s = self._limits.trouble_s
                 if waits_s:
                     self._wake.wait(waits_s)

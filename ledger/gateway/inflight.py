@@ -23,6 +23,8 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from functools import partial
 from types import TracebackType
 from typing import Literal, Self
 
@@ -104,8 +106,9 @@ class Announcement:
 
 
 class InFlight:
-    """The permits of this process. ``is_alone`` says that no other process sends for this log. Safe from any thread.
+    """The permits of this process. Safe from any thread.
 
+    ``is_alone`` says that no other process sends for this log, or is asked at each wait whether that is so then.
     ``stopwatch`` is the one that permits end by, which is the sequencer's.
     """
 
@@ -113,12 +116,12 @@ class InFlight:
         self,
         clock: Clock,
         *,
-        is_alone: bool = True,
+        is_alone: bool | Callable[[], bool] = True,
         sleep: Callable[[float], None] = time.sleep,
         stopwatch: Stopwatch = time.monotonic,
     ) -> None:
         self._clock = clock
-        self._is_alone = is_alone
+        self._is_alone: Callable[[], bool] = is_alone if callable(is_alone) else partial(bool, is_alone)
         self._sleep = sleep
         self._stopwatch = stopwatch
         self._changed = threading.Condition()
@@ -178,7 +181,7 @@ class InFlight:
 
     def announce(self, stated: Iterable[Mapping[str, JsonValue]]) -> Announcement | None:
         """Call off what entries with the members ``stated`` would touch; see :class:`~ledger.ports.permit.Announce`."""
-        keys = frozenset(_keys_touched(stated))
+        keys = frozenset(keys_touched(stated))
         if not keys:
             return None
         with self._changed:
@@ -243,14 +246,19 @@ class InFlight:
             ("developer", developer),
             ("endpoint", endpoint),
         )
-        keys = {(party, value) for party, value in named if value is not None}
-        wait_s = SEND_WINDOW_MS / 1_000 if not self._is_alone else self._lent_for_s(keys)
+        return self.wait_for_all({(party, value) for party, value in named if value is not None}, timeout_s)
+
+    def wait_for_all(self, keys: AbstractSet[Key], timeout_s: float = 2.0 * SEND_WINDOW_MS / 1000) -> bool:
+        """The same for any number of parties at once: one wait, however many there are, and none for none."""
+        if not keys:
+            return True
+        wait_s = self._lent_for_s(keys) if self._is_alone() else SEND_WINDOW_MS / 1_000
         if wait_s:
             self._sleep(wait_s)
         with self._changed:
             return self._changed.wait_for(lambda: not self._is_pending(keys), timeout_s)
 
-    def _lent_for_s(self, keys: set[Key]) -> float:
+    def _lent_for_s(self, keys: AbstractSet[Key]) -> float:
         """How long permits of ``keys`` that were handed out still last, at most as long as any permit does."""
         now_s = self._stopwatch()
         with self._changed:
@@ -262,7 +270,7 @@ class InFlight:
             key in self._announced or self._restricted.get(key, -1) > permit.seq for key in _keys_of(permit)
         )
 
-    def _is_pending(self, keys: set[Key]) -> bool:
+    def _is_pending(self, keys: AbstractSet[Key]) -> bool:
         return any(
             not flight.is_decided and not keys.isdisjoint(_keys_of(flight.permit)) for flight in self._flights
         )
@@ -278,7 +286,7 @@ def _keys_of(permit: Permit) -> tuple[Key, ...]:
     )
 
 
-def _keys_touched(stated: Iterable[Mapping[str, JsonValue]]) -> Iterator[Key]:
+def keys_touched(stated: Iterable[Mapping[str, JsonValue]]) -> Iterator[Key]:
     """The parties that entries of these members restrict; of what is malformed, and so never recorded, none."""
     for members in stated:
         kind = members.get("kind")

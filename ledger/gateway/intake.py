@@ -6,13 +6,14 @@ name them (ledger format, section 1.2), the body sealed under the account's own 
 they were handed in; an event handed in as an object is written as compact JSON with sorted keys.
 
 An event becomes a parcel for each live subscription of its account. Whether the grant covers it is not looked at here:
-that is the gate's to answer, and each "no" is an entry. For a day after an account has taken an app's access away its
-events are still asked about, so that the log shows the gate refusing them: somebody who revoked sees that it holds. An
-event that nobody is or was subscribed to then is not kept at all.
+that is the gate's to answer, and each "no" is an entry. For a day after an account has ended a subscription its events
+are still asked about, so that the log shows the gate refusing them: somebody who revoked sees that it holds. They are
+asked about for the subscription that ended, so that no later one, and none at another webhook, lets them go. An event that
+nobody is or was subscribed to then is not kept at all.
 
-``user_event.revoke`` revokes first and is kept then, for the webhooks of that app where the account ever was subscribed:
-the grant is over, so the gate refuses it, and the refusal is the entry that shows it was not sent. A deletion is as
-private as the post was, as far as the post is still kept.
+``user_event.revoke`` revokes what was granted by its ``date_time`` and is kept then, for the webhooks of that app where the
+account ever was subscribed: the grant is over, so the gate refuses it, and the refusal is the entry that shows it was not
+sent. A deletion is as private as the post was, as far as the post is still kept.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from ledger.errors import RejectedError
+from ledger.gateway.accesses import AppRevoked
 from ledger.gateway.attempt_entries import body_context, delivery_id
 from ledger.gateway.offered import (
     Accepted,
@@ -52,9 +54,9 @@ _ERASED = NotAccepted("erased", "a person in it was erased")
 
 
 class Revoker(Protocol):
-    """Who ends an account's grants to an app."""
+    """Who ends accounts' grants to apps."""
 
-    def revoke_app(self, account: Subject, app: str, *, channel: str) -> int:
+    def revoke_apps(self, revoked: Sequence[AppRevoked], *, channel: str) -> int:
         """End all of them; how many there were."""
         ...
 
@@ -72,7 +74,7 @@ class Intake:
         vault: Vault,
         commitments: Commitments,
         sealing: Sealing,
-        subscriptions: Revoker,
+        accesses: Revoker,
         clock: Clock,
         wake: threading.Event | None = None,
     ) -> None:
@@ -83,7 +85,7 @@ class Intake:
         self._vault = vault
         self._commitments = commitments
         self._sealing = sealing
-        self._subscriptions = subscriptions
+        self._accesses = accesses
         self._clock = clock
         self._wake = wake
 
@@ -120,6 +122,7 @@ class Intake:
         ended = self._registry.fetch_ended_subscriptions(tags, since_ms)
         named = {one.app for known in (live, ended) for subscribed in known.values() for one in subscribed}
         apps = self._registry.fetch_apps(named) if named else {}
+        self._revoke(batch)
         for place, event in list(batch.events.items()):
             account = batch.accounts[place]
             subscribed = live.get(account.tag, ())
@@ -127,24 +130,35 @@ class Intake:
                 asked = [*subscribed, *_gone(ended.get(account.tag, ()), subscribed)]
                 targets = [_target(one, apps[one.app]) for one in asked if one.app in apps]
             else:
-                targets = self._revoke(event.revoked_app, account, subscribed)
+                targets = self._told_of_revocation(event.revoked_app, account)
             batch.targets[place] = targets
             if not targets:
                 batch.answer(place, Accepted(event.event_id, 0))
 
-    def _revoke(self, app: str, account: Subject, subscribed: Sequence[Subscription]) -> list[_Target]:
-        """Revoke, then say where the news would go: wherever the account ever was subscribed with ``app``."""
-        ending = {one.webhook: one.subscription for one in subscribed if one.app == app}
-        # Repeated after a crash it finds nothing to revoke, and the same webhooks all the same.
-        self._subscriptions.revoke_app(account, app, channel="platform")
+    def _revoke(self, batch: _Batch) -> None:
+        """Revoke what events say was revoked, all of it before anything is waited for.
+
+        Repeated after a crash, or because the platform tells of it twice, it finds nothing to revoke: what was granted since
+        is not what was revoked.
+        """
+        revoked = [
+            AppRevoked(batch.accounts[place], event.revoked_app, event.revoked_at_ms)
+            for place, event in batch.events.items()
+            if event.revoked_app is not None
+        ]
+        if revoked:
+            self._accesses.revoke_apps(revoked, channel="platform")
+
+    def _told_of_revocation(self, app: str, account: Subject) -> list[_Target]:
+        """Where the news of a revocation would go: wherever the account ever was subscribed with ``app``."""
         owner = self._registry.load_app(app)
         if owner is None:
             return []
-        return [
-            _Target(ending.get(one.webhook), one.webhook, app, owner.developer, one.environment)
+        last = [
+            self._registry.load_last_subscription(one.webhook, account.tag)
             for one in self._registry.load_webhooks(app)
-            if one.webhook in ending or self._registry.count_grants_made(one.webhook, account.tag)
         ]
+        return [_target(one, owner) for one in last if one is not None]
 
     def _meet_people(self, batch: _Batch) -> None:
         """Give everybody who is named a tag, and have the tags registered before an entry can name them."""
@@ -233,13 +247,11 @@ class Intake:
 
 
 class _Target:
-    """Where one event goes; ``subscription`` is None where it ended before."""
+    """Where one event goes, and the subscription that it goes there for, be it one that has ended."""
 
     __slots__ = ("app", "developer", "environment", "subscription", "webhook")
 
-    def __init__(
-        self, subscription: str | None, webhook: str, app: str, developer: str, environment: str
-    ) -> None:
+    def __init__(self, subscription: str, webhook: str, app: str, developer: str, environment: str) -> None:
         self.subscription = subscription
         self.webhook = webhook
         self.app = app
@@ -281,22 +293,18 @@ class _Batch:
 
 
 def _gone(ended: Sequence[Subscription], live: Sequence[Subscription]) -> Iterator[Subscription]:
-    """The last of ``ended`` at each webhook of apps that the account subscribes with no more.
-
-    An app that still has another subscription in that environment would be backed by its grant; what went to the webhook
-    that was unsubscribed is not asked about.
-    """
-    seen = {(one.app, one.environment) for one in live}
+    """The last of ``ended``, which come newest first, at each webhook where the account is subscribed no more."""
+    seen = {one.webhook for one in live}
     for one in ended:
-        if (one.app, one.environment) not in seen:
-            seen.add((one.app, one.environment))
+        if one.webhook not in seen:
+            seen.add(one.webhook)
             yield one
 
 
 def _target(subscription: Subscription, app: App) -> _Target:
     """Where events go, or went, under ``subscription``, and whose that is by now."""
     return _Target(
-        None if subscription.ended_at_ms is not None else subscription.subscription,
+        subscription.subscription,
         subscription.webhook,
         app.app,
         app.developer,

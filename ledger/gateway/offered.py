@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal, NoReturn
 
 import msgspec
@@ -79,7 +80,8 @@ class NotAccepted:
 class ReadEvent:
     """An event that is sound by itself; people as the platform's ids.
 
-    ``revoked_app`` is the app of a ``user_event.revoke``, ``deleted_posts`` the posts of a deletion.
+    ``revoked_app`` is the app of a ``user_event.revoke`` and ``revoked_at_ms`` the end of the second that it was revoked in,
+    or None where it does not say when: a revocation is not refused for that. ``deleted_posts`` are the posts of a deletion.
     """
 
     payload: Mapping[str, Any]
@@ -91,6 +93,7 @@ class ReadEvent:
     body: bytes
     revoked_app: str | None = None
     deleted_posts: tuple[str, ...] = ()
+    revoked_at_ms: int | None = None
 
 
 def read_event(offered: OfferedEvent) -> ReadEvent | NotAccepted:
@@ -131,6 +134,7 @@ def read_event(offered: OfferedEvent) -> ReadEvent | NotAccepted:
         body,
         revoked_app,
         _deleted_posts(payload) if event_type == "tweet_delete_events" else (),
+        None if revoked_app is None else _revoked_at_ms(payload["user_event"]["revoke"].get("date_time")),
     )
 
 
@@ -182,6 +186,18 @@ def _revoked_app(payload: Mapping[str, Any]) -> str | None:
     app = target.get("app_id") if isinstance(target, Mapping) else None
     text = str(app) if type(app) in (str, int) else ""
     return text if _match_app(text) else None
+
+
+def _revoked_at_ms(date_time: object) -> int | None:
+    """The last millisecond that ``2018-05-24T09:48:12+00:00`` can mean: what is behind the second is cut off."""
+    try:
+        told = datetime.fromisoformat(date_time) if isinstance(date_time, str) else None
+        if told is None or told.tzinfo is None:
+            return None
+        told_ms = int(told.timestamp()) * 1_000 + told.microsecond // 1_000
+    except (ValueError, OverflowError):
+        return None
+    return told_ms if told.microsecond else told_ms + 999
 
 
 def _deleted_posts(payload: Mapping[str, Any]) -> tuple[str, ...]:

@@ -113,12 +113,14 @@ class Parties:
         callbacks: Sequence[str] = (),
         can_write: bool = True,
         retry_waits_ms: Sequence[int] = (),
+        owner_account: str | None = None,
     ) -> NewApp:
         """The app ``name`` of ``developer``, made where there is none with the id ``app`` (drawn where left out).
 
         ``environments`` are at least one id each, ``callbacks`` URLs (or ``oob``), ``retry_waits_ms`` the waits before
-        attempts 2, 3, … (empty: the default schedule). Raises ConflictError where that id is there with other content,
-        RejectedError where the developer is unknown or a value is unusable.
+        attempts 2, 3, … (empty: the default schedule). ``owner_account`` is the tag of a registered account that owns it;
+        an app without one gets it, and one that is left out changes nothing. Raises ConflictError where that id is there
+        with other content, RejectedError where the developer is unknown or a value is unusable.
         """
         _check_text(name, "the name of an app", NAME_CHARACTERS_MAX)
         _check_text(description, "the description of an app", TEXT_CHARACTERS_MAX, may_be_empty=True)
@@ -143,8 +145,14 @@ class Parties:
             retry_waits_ms=tuple(retry_waits_ms),
             can_write=can_write,
             created_at_ms=self._clock.now_ms(),
+            owner_account=owner_account,
         )
         standing = self._registry.load_app(app) or self._make_app(wanted)
+        if owner_account is not None and standing.owner_account is None:
+            owned = replace(standing, owner_account=owner_account)
+            if owned == _with_the_making_of(owned, wanted):
+                self._registry.apply([self._registry.put_app(owned)])
+                standing = owned
         if standing != _with_the_making_of(standing, wanted):
             raise ConflictError(f"the app {app} is there with other content")
         return NewApp(standing, self.consumer_secret(standing))
@@ -204,6 +212,7 @@ def _with_the_making_of(standing: App, wanted: App) -> App:
         consumer_key=standing.consumer_key,
         secret_sealed=standing.secret_sealed,
         created_at_ms=standing.created_at_ms,
+        owner_account=wanted.owner_account or standing.owner_account,
     )
 
 

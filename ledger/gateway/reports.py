@@ -12,6 +12,7 @@ Without a ticket it is a delivery that nobody asked about, and stays one.
 from __future__ import annotations
 
 import hashlib
+import re
 import threading
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from ledger.core.uids import DIGEST_DIGITS
 from ledger.errors import ForkError, RejectedError
 from ledger.gateway.collecting import collect_seldom
 from ledger.gateway.grant_notices import GrantNotices
+from ledger.gateway.inflight import RESTRICTIONS, InFlight, Key, keys_touched
 from ledger.gateway.meeting import meet_all
 from ledger.gateway.people import People
 from ledger.gateway.ticketed import settle
@@ -38,6 +40,13 @@ from ledger.sequencer.sequencer import BATCH_ITEMS_MAX, Sequencer
 
 RECORDS_MAX = 1_000
 """How many records one call takes."""
+
+_REVOKING = -2
+"""The place of a revocation that a record is beside what it says; -1 is a registration's."""
+
+_match_restricting = re.compile(
+    b'"kind":"(?:%s)"' % b"|".join(re.escape(kind.encode()) for kind in RESTRICTIONS)
+).search
 
 RejectedCode = Literal["malformed", "rejected", "conflict", "erased", "at_missing", "ticket"]
 
@@ -95,6 +104,7 @@ class Reports:
         commitments: Commitments,
         tickets: Tickets,
         notices: GrantNotices,
+        inflight: InFlight,
     ) -> None:
         self._sequencer = sequencer
         self._store = store
@@ -102,6 +112,7 @@ class Reports:
         self._commitments = commitments
         self._tickets = tickets
         self._notices = notices
+        self._inflight = inflight
         self._reader = RecordReader(at_required=False)
         self._preparing = threading.Lock()
         collect_seldom()
@@ -110,8 +121,9 @@ class Reports:
         """Append ``records``, each one JSON object, that ``actor`` (``role:id``) hands in; a result for each, in order.
 
         ``request`` is what the caller calls this call by, unique among its own, or None. At most :data:`RECORDS_MAX`;
-        durable when this returns. Raises StoreError or ForkError where nothing is known: then a beginning of the records
-        may be in the log, and the same call made again completes it.
+        durable when this returns, and no attempt that a restriction among them touches starts any more. Raises StoreError
+        or ForkError where nothing is known: then a beginning of the records may be in the log, and the same call made again
+        completes it.
         """
         assert len(records) <= RECORDS_MAX, f"at most {RECORDS_MAX} records come in one call"
         with self._preparing:
@@ -124,11 +136,15 @@ class Reports:
                 results[place] = _result_of(outcome)
                 if isinstance(outcome, Rejection) and draft.members["kind"] == REGISTERED:
                     unregistered.add(draft.members["account"])
+            elif place == _REVOKING:
+                if isinstance(outcome, Rejection):
+                    log.warning("reports.not_revoked", reason=outcome.reason, code=outcome.code)
             elif isinstance(outcome, Rejection):
                 # Its uid holds a tag that nobody else knows: nothing can be in its way.
                 raise outcome.error()
         self._people.note(subject for subject in prepared.subjects if subject.tag not in unregistered)
-        self._notices.tell_rest(prepared.drafts, outcomes)
+        # Also for what was there already: the answer of the first call may have been lost.
+        self._inflight.wait_for_all(_restricted(outcomes))
         return [_present(result) for result in results]
 
     def _prepare(self, raws: Sequence[bytes], actor: str, request: str | None) -> _Prepared:
@@ -154,10 +170,22 @@ class Reports:
                 continue
             if unmet:
                 _register(record, subjects, unmet, prepared)
-            prepared.drafts.append(self._notices.with_changes(draft))
+            prepared.drafts.append(draft)
             prepared.places.append(place)
+        self._add_notices(prepared)
         prepared.subjects, prepared.unmet = subjects.values(), set(unmet)
         return prepared
+
+    def _add_notices(self, prepared: _Prepared) -> None:
+        """Give the drafts what becomes durable with them, and revocations their places in front of what they are of."""
+        with_notices = self._notices.prepare(prepared.drafts)
+        places = prepared.places
+        prepared.places = [
+            place if one is made[-1] else _REVOKING
+            for place, made in zip(places, with_notices, strict=True)
+            for one in made
+        ]
+        prepared.drafts = [one for made in with_notices for one in made]
 
     def _read(
         self, raws: Sequence[bytes], actor: str, request: str | None, results: list[Result | None]
@@ -222,6 +250,17 @@ def _register(
         if registration is not None and (record.kind != REGISTERED or "uid" in record.members):
             prepared.drafts.append(registration)
             prepared.places.append(-1)
+
+
+def _restricted(outcomes: Sequence[Outcome]) -> set[Key]:
+    """The parties that entries of ``outcomes`` restrict, by what the entries say: a record may leave them out."""
+    # A kind stands in an entry as it is (canonical JSON escapes nothing), and most entries restrict nobody.
+    restricting = [
+        msgspec.json.decode(outcome.data)
+        for outcome in outcomes
+        if isinstance(outcome, Appended) and _match_restricting(outcome.data)
+    ]
+    return set(keys_touched(restricting))
 
 
 def _uid_of(actor: str, request: str, place: int) -> str:

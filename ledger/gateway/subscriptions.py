@@ -6,31 +6,35 @@ takes something back is durable before it is answered, and the answer waits unti
 start any more.
 
 **Races.** The ids of grant and subscription are made of the webhook, the account and how often it subscribed there, so two
-calls at once make the same ids and the log takes one. A subscription looks again once it is durable: if the webhook was
-deleted meanwhile, or the token that asked for it was revoked, it ends itself, so that neither a deletion nor a revocation
-is overtaken. Dying between the two leaves a subscription at a webhook that receives nothing any more, or one that the
-account sees on its page and was told of; both end like any other.
+calls at once make the same ids and the log takes one; it takes none at a webhook that is retired. A subscription looks
+again once it is durable: if the webhook was deleted meanwhile, or the token that asked for it was revoked or covers less by
+now, it ends itself, so that neither a deletion nor a revocation is overtaken. Dying between the two leaves a subscription at
+a webhook that receives nothing any more, or one that the account sees on its page and was told of; both end like any other.
+
+A grant may die without its subscription: it expires, or a record revokes it. Whoever finds such a row ends it.
 """
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import structlog
 
 from ledger.core.canonical import JsonValue
 from ledger.core.destinations import parse_url
+from ledger.core.granted import Granted, find_granted
+from ledger.core.history import History
 from ledger.core.scopes import is_known_scope, mask_of
 from ledger.core.uids import default_uid
-from ledger.gateway.drafts import append_whole, digest_of, find_rejection, live_draft
+from ledger.gateway.drafts import digest_of, find_rejection, live_draft
 from ledger.gateway.inflight import InFlight
 from ledger.gateway.refusal import GatewayRefusal
 from ledger.gateway.revocation import Endings, names_of_app
 from ledger.gateway.webhooks import WebhookUnknown
-from ledger.gateway.words import scopes_in_words, tell_issued, tell_narrowed
+from ledger.gateway.words import tell_issued
 from ledger.ports import Clock, Subject
 from ledger.ports.commitments import Commitments
 from ledger.ports.credentials import Credentials
@@ -65,7 +69,7 @@ class SubscriptionLimit(GatewayRefusal):
 
 
 class SubscriptionUnknown(GatewayRefusal):
-    """There is no such live subscription or grant, or it is another account's, which is not told apart."""
+    """There is no such live subscription, or it is another account's, which is not told apart."""
 
     code: Literal["SubscriptionNotFound"]
 
@@ -85,7 +89,7 @@ class ScopesRefused(GatewayRefusal):
 
 
 class TokenRevoked(GatewayRefusal):
-    """The account revoked the token that asked for the subscription; what was made with it has ended again."""
+    """The account revoked or narrowed the token that asked for the subscription; what was made with it has ended again."""
 
     code: Literal["TokenRevoked"]
 
@@ -115,24 +119,8 @@ class SubscriptionLimits:
     subscriptions_per_app: int = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What one app receives of an account, for the account's own page; ``data`` is what ``scopes`` cover, in words."""
-
-    subscription: str
-    grant: str
-    app: str
-    app_name: str
-    developer_name: str
-    environment: str
-    scopes: tuple[str, ...]
-    data: tuple[str, ...]
-    granted_at_ms: int
-    webhook_host: str
-
-
 class Subscriptions:
-    """Makes, narrows and ends subscriptions. Safe from any thread, and beside other processes that do.
+    """Makes and ends subscriptions. Safe from any thread, and beside other processes that do.
 
     An account's ``account.registered`` is durable before its subject is handed in here: whoever first meets an account
     (:class:`~ledger.gateway.people.People`, ``Parties.create_account``) sees to that.
@@ -168,7 +156,7 @@ class Subscriptions:
         deleted); StoreError or ForkError where nothing is known: the same call made again then makes it, or finds a
         duplicate.
         """
-        wanted = _check_scopes(scopes)
+        wanted = check_scopes(scopes)
         for _ in range(_ROUNDS_MAX):
             # Counted before it is looked whether one is live, so that the ids are free only while none is.
             made_before = self._registry.count_grants_made(webhook.webhook, account.tag)
@@ -179,6 +167,8 @@ class Subscriptions:
             rejection = find_rejection(outcomes)
             if rejection is not None:
                 if self._registry.count_grants_made(webhook.webhook, account.tag) == made_before:
+                    # The log refuses a subscription at a webhook that was deleted since the look before.
+                    self._check_webhook(app, webhook)
                     raise rejection.error()
                 continue  # somebody was faster with other words: see what stands now
             is_created = not isinstance(outcomes[0], Rejection) and outcomes[0].created
@@ -190,84 +180,62 @@ class Subscriptions:
         raise DuplicateSubscription
 
     def unsubscribe(self, subscription: Subscription, *, by: str, channel: str) -> None:
-        """End ``subscription`` and revoke its grant; ``by`` is who does it (``role:id``), ``channel`` where (an id).
+        """End ``subscription``; see :meth:`unsubscribe_all`."""
+        self.unsubscribe_all([subscription], by=by, channel=channel)
+
+    def unsubscribe_all(self, subscriptions: Sequence[Subscription], *, by: str, channel: str) -> None:
+        """End ``subscriptions`` and revoke their grants; ``by`` is who does it (``role:id``), ``channel`` where (an id).
 
         Durable when this returns, and no attempt that was permitted before starts any more. What has ended already stays
         so. Raises RejectedError where the log knows no such grant of that account; StoreError or ForkError where nothing
         is known.
         """
-        ended = self._endings.end([subscription], actor=by, channel=channel)
-        # All of the account's attempts, for another grant may have backed one to this very webhook. Where time runs out
-        # none of them can start all the same: permits last for less than this waits.
-        self._inflight.wait_until_clear(account=subscription.account)
+        ended = self._endings.end(subscriptions, actor=by, channel=channel)
+        # All of the accounts' attempts: one that another system makes may name no subscription, and so rest on another
+        # grant. Where time runs out none of them can start all the same: permits last for less than this waits.
+        self._inflight.wait_for_all({("account", one.account) for one in subscriptions})
         if ended.refused:
             raise ended.refused[0].error()
 
-    def narrow(self, grant: str, account: Subject, scopes: Sequence[str]) -> None:
-        """Leave ``grant`` of ``account`` no more than ``scopes``, a part of what it covers; the rest ends at once.
+    def heed_ended(self, account: str | None = None, *, app: str | None = None) -> None:
+        """See to it that what was taken back of ``account`` (a tag), or from ``app``, is heeded in this process as well.
 
-        Durable, and in force for attempts permitted before, when this returns; the same scopes again change nothing.
-        Raises ScopesRefused, SubscriptionUnknown, RejectedError where the log refuses, StoreError or ForkError where
-        nothing is known.
+        For a call that finds nothing left to end: it may repeat one whose answer was lost, or that another process answered.
+        No attempt that was permitted before starts any more when this returns. Raises StoreError or ForkError.
         """
-        wanted = _check_scopes(scopes)
-        for turn in itertools.count():
-            rows = self._registry.load_subscriptions_of_grant(grant)
-            if not rows or any(row.account != account.tag for row in rows):
-                raise SubscriptionUnknown
-            before = rows[0].scopes
-            if mask_of(wanted) & ~mask_of(before):
-                raise ScopesRefused(
-                    "a grant can only be narrowed: the account has to authorize anything more"
-                )
-            if mask_of(wanted) == mask_of(before):
-                break
-            # Not created was the very same step of another call, and then the row has it; or an earlier one, and then
-            # the grant was widened since and takes the step once more.
-            (amended,) = append_whole(self._sequencer, [self._amendment(rows[0], wanted, turn)])
-            if amended.created:
-                break
-        self._inflight.wait_until_clear(grant=grant)
+        self._sequencer.catch_up()
+        self._inflight.wait_until_clear(account=account, app=app)
 
-    def revoke_app(self, account: Subject, app: str, *, channel: str) -> int:
-        """Take back everything that ``account`` granted to ``app``: its tokens, then each grant; how many grants.
+    def find_live(self, webhook: str, account: str) -> Subscription | None:
+        """The subscription of the account (a tag) at ``webhook`` under which anything may still be sent.
 
-        Durable when this returns, and no attempt that was permitted before starts any more. Raises StoreError or
-        ForkError where nothing is known: made again, the call revokes what is left.
+        That is also one whose end is recorded and yet to come. A row whose grant is dead is ended. Raises StoreError or
+        ForkError.
         """
-        # Tokens first: what is subscribed with one that was live a moment ago is found below, or finds itself revoked.
-        # Dying here leaves grants that the account still sees, and an app that can make no new ones.
-        self._credentials.revoke_tokens(app, account.tag, self._clock.now_ms())
-        rows = self._registry.load_subscriptions_of(account.tag, app)
-        ended = self._endings.end(rows, actor=f"account:{account.tag}", channel=channel)
-        self._inflight.wait_until_clear(account=account.tag)
-        return ended.grants
+        found = self._registry.load_subscription(webhook, account)
+        if found is not None:
+            return None if self._end_if_dead(found) else found
+        last = self._registry.load_last_subscription(webhook, account)
+        if last is None or last.ended_at_ms is None or last.ended_at_ms <= self._clock.now_ms():
+            return None
+        return None if self._is_dead(last.grant) else last
 
-    def list_access(self, account: Subject) -> Sequence[Access]:
-        """What apps receive of ``account`` now, by age."""
-        accesses = []
-        for row in self._registry.load_subscriptions_of(account.tag):
-            app_name, developer_name = names_of_app(self._registry, row.app)
-            webhook = self._registry.load_webhook(row.webhook)
-            accesses.append(
-                Access(
-                    subscription=row.subscription,
-                    grant=row.grant,
-                    app=row.app,
-                    app_name=app_name,
-                    developer_name=developer_name,
-                    environment=row.environment,
-                    scopes=row.scopes,
-                    data=scopes_in_words(row.scopes),
-                    granted_at_ms=row.created_at_ms,
-                    webhook_host="" if webhook is None else parse_url(webhook.url).host,
-                )
-            )
-        return accesses
+    def _is_dead(self, grant: str) -> bool:
+        """Whether nothing can be sent under ``grant`` any more, by what the log has."""
+        granted = self._sequencer.look(partial(_find_granted, grant))
+        return granted is None or granted.is_dead
+
+    def _end_if_dead(self, live: Subscription) -> bool:
+        """End the row ``live`` where its grant is dead (it expired, or was revoked alone); whether that was so."""
+        is_dead = self._is_dead(live.grant)
+        if is_dead:
+            self._endings.end_dead([live])
+        return is_dead
 
     def _check_open(self, app: App, webhook: Webhook, account: Subject) -> None:
         self._check_webhook(app, webhook)
-        if self._registry.load_subscription(webhook.webhook, account.tag) is not None:
+        live = self._registry.load_subscription(webhook.webhook, account.tag)
+        if live is not None and not self._end_if_dead(live):
             raise DuplicateSubscription
         if self._registry.count_subscriptions(app.app)[0] >= self._limits.subscriptions_per_app:
             raise SubscriptionLimit
@@ -291,7 +259,8 @@ class Subscriptions:
         if token_hash is None:
             return
         token = self._credentials.load_token(token_hash)
-        if token is None or token.revoked_at_ms is not None:
+        is_gone = token is None or token.revoked_at_ms is not None
+        if is_gone or (token is not None and mask_of(subscription.scopes) & ~mask_of(token.scopes)):
             self.unsubscribe(subscription, by=actor, channel="token_revoked")
             raise TokenRevoked
 
@@ -353,31 +322,18 @@ class Subscriptions:
             live_draft("subscription.created", actor, subscribed, changes=[change]),
         ]
 
-    def _amendment(self, row: Subscription, scopes: tuple[str, ...], turn: int) -> Draft:
-        now_ms = self._clock.now_ms()
-        names = names_of_app(self._registry, row.app)
-        text = tell_narrowed(*names, row.scopes, scopes, now_ms)
-        notice = Notice(row.account, now_ms, "grant.amended", text, row.grant)
-        changes = (
-            self._registry.narrow_subscriptions(row.grant, scopes),
-            self._registry.add_notice(notice),
-        )
-        stated: dict[str, JsonValue] = {
-            "grant": row.grant,
-            "account": row.account,
-            "scopes": list[JsonValue](scopes),
-        }
-        # Named by the step and not by its time, so that two calls that take it at once take it once.
-        uid = f"grant.amended/{row.grant}/{digest_of(*row.scopes, 'to', *scopes, turn)}"
-        return live_draft("grant.amended", f"account:{row.account}", stated, uid=uid, changes=changes)
 
-
-def _check_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+def check_scopes(scopes: Sequence[str]) -> tuple[str, ...]:
+    """``scopes`` each once, in order; raises ScopesRefused where there is none or one that nobody can grant."""
     if not scopes:
         raise ScopesRefused("a grant covers at least one scope: to end it, revoke it")
     if not all(is_known_scope(scope) for scope in scopes):
         raise ScopesRefused("a scope is unknown")
     return tuple(sorted(set(scopes)))
+
+
+def _find_granted(grant: str, history: History, now_ms: int) -> Granted | None:
+    return find_granted(history, grant, now_ms)
 
 
 def _stated_evidence(evidence: Evidence) -> dict[str, JsonValue]:

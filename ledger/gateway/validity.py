@@ -7,7 +7,8 @@
     failing       valid     invalid            failing             invalid
     invalid       valid     invalid            invalid             invalid
 
-*Failed for good*: a wrong answer, a redirect, no TLS connection. *May pass*: 4xx, 5xx, too slow. Deliveries go to valid
+*Failed for good*: a wrong answer, a redirect, no TLS connection. *May pass*: 4xx, 5xx, too slow, nobody
+there (no address, no connection). Deliveries go to valid
 and failing webhooks; subscriptions survive all of it, and any pass makes valid again.
 
 When the next challenge is due:

@@ -179,6 +179,9 @@ class Webhooks:
         if row.deleted_at_ms is not None:
             # Nothing is left of it but what a subscription that was made in the very moment of its end may have left.
             self._end_subscriptions(webhook, actor, ())
+            # The call may repeat one that another process answered, or whose answer was lost.
+            self._sequencer.catch_up()
+            self._inflight.wait_until_clear(endpoint=webhook)
             raise WebhookUnknown
         change = self._registry.put_webhook(replace(row, deleted_at_ms=self._clock.now_ms()))
         retired = live_draft("endpoint.retired", actor, {"endpoint": webhook}, changes=[change])

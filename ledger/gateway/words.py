@@ -27,6 +27,9 @@ SCOPES_IN_WORDS: Mapping[str, str] = MappingProxyType(
 
 assert tuple(SCOPES_IN_WORDS) == SCOPES, "each scope has its words"
 
+BY_PLATFORM = "platform_api"
+"""The channel of what the platform ends itself; ``platform`` is the account's own doing there."""
+
 CHANNELS_IN_WORDS: Mapping[str, str] = MappingProxyType(
     {
         "account_api": "You ended its access.",
@@ -35,6 +38,7 @@ CHANNELS_IN_WORDS: Mapping[str, str] = MappingProxyType(
         "api_developer": "Its developer ended this.",
         "dashboard": "You ended its access on the platform.",
         "platform": "You ended its access on the platform.",
+        BY_PLATFORM: "The platform ended this.",
         "token_revoked": "You had ended its access in that very moment.",
         "webhook_deleted": "Its developer removed the server that your data went to.",
     }

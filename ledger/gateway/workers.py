@@ -13,6 +13,8 @@ from typing import Generic, Self, TypeVar
 
 import structlog
 
+from ledger.errors import describe_fault
+
 Item = TypeVar("Item")
 
 log = structlog.get_logger()
@@ -71,6 +73,6 @@ class Workers(Generic[Item]):
             try:
                 self._work(items)
             except Exception as error:  # noqa: BLE001 - a thread of its own has nobody to raise to
-                log.error("workers.failed", worker=self._name, error=repr(error))
+                log.error("workers.failed", worker=self._name, error=describe_fault(error))
             if is_last:
                 return

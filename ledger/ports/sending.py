@@ -26,8 +26,8 @@ class ObservedDelivery:
     began). ``sni``, ``peer_ip`` and ``spki_sha256`` (64 hex digits) are None where no TLS connection stood, ``sni`` also
     where the URL's host is an address. ``error`` says what failed, None where a whole answer came; it names no person
     and quotes nothing of a body. ``is_refused_egress``: the destination is not allowed (not public, not https, another
-    port), so no socket was opened. ``is_called_off``: the permit was over or revoked before the first byte. ``is_unreached``: the host
-    has no address now, or none of them took a connection, so that nobody was there to answer.
+    port), so no socket was opened. ``is_called_off``: the permit was over or revoked before the first byte.
+    ``is_unreached``: the host has no address now, or none of them took a connection: nobody was there to answer.
     ``vetted_addresses`` are all addresses that the host had and that were found allowed for this very attempt, in the
     resolver's order; empty where it did not come so far.
     """

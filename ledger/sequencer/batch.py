@@ -126,6 +126,10 @@ class Batch:
             if "at" not in draft.members:
                 exclude |= _SERVER_AT
             return _repeat(earlier, draft.members, exclude)
+        if draft.overtaken is not None:
+            reason = draft.overtaken(self._history, self._instants.now_ms)
+            if reason is not None:
+                return Rejection(reason, "conflict")
         row = self._append(uid, dict(draft.members), draft.live, draft.intended_endpoint, draft.is_checked)
         if isinstance(row, Rejection):
             return row

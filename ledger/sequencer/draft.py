@@ -6,13 +6,14 @@ appended (or had been before), or a rejection with its reason. Only failed opera
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 import msgspec
 
 from ledger.core.canonical import JsonValue
+from ledger.core.history import History
 from ledger.errors import ConflictError, RejectedError
 from ledger.ports import Change, Codec
 from ledger.ports.permit import Permit, Refused
@@ -31,7 +32,9 @@ class Draft:
     commitments (``received_by`` and ``previous_developer`` always are); ``a.b`` is the member ``b`` of the object
     ``a``. ``intended_endpoint`` is that of a ``delivery.settled``, which does not state it. ``is_checked`` says that
     what it states passed the codec's ``check_stated``, or the same checks where it was read. ``changes`` become durable
-    with the entry, where it is created.
+    with the entry, where it is created. ``overtaken`` is asked about a new entry when it is judged, with the history that it
+    would be appended to and the instant (ms): a reason for which it must not be, because what it was made from has changed,
+    makes it a conflict. It is quick, changes nothing, and may be asked several times.
     """
 
     members: Mapping[str, JsonValue]
@@ -40,6 +43,7 @@ class Draft:
     intended_endpoint: str | None = None
     is_checked: bool = False
     changes: tuple[Change, ...] = ()
+    overtaken: Callable[[History, int], str | None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ refuses an intent that has gone stale on the way through a queue. The verifier a
 that was observed. The two share nothing else.
 
 An attempt for a subscription is asked about the grant that this subscription is (delivery protocol, section 3.1), and about
-no other: what the account allows at another webhook of the app is no leave to send to this one. The rule would call it
+no other, and only at the endpoint that it was made at: what the account allows at another webhook of the app is no leave to
+send to this one. The rule would call it
 backed, so that this refuses more than the verifier accuses of, and never less.
 """
 
@@ -20,7 +21,7 @@ import msgspec
 
 from ledger.core.canonical import JsonValue
 from ledger.core.grants import Miss, Question, explain, find_backing_among_good, find_failing_party
-from ledger.core.history import History
+from ledger.core.history import History, Subscription
 from ledger.core.parties import developer_of_app, holding_at, is_processor
 from ledger.core.scopes import scope_of
 from ledger.errors import RejectedError
@@ -72,7 +73,11 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
     intent = history.recall.ask(_check_intent, history, (endpoint, developer, app, environment), now_ms)
     if isinstance(intent, NotBacked):
         return intent
-    subscription, only = _subscribed(history, members)
+    subscription, made = _subscribed(history, members)
+    if made is not None and made.endpoint != endpoint:
+        # Whatever else the account allows, this subscription is none at the endpoint.
+        return NotBacked("NO_GRANT")
+    only = None if made is None else made.grant
     backed = None
     if intent.is_in_good_standing:
         backed = find_backing_among_good(
@@ -89,13 +94,13 @@ def check_gate(history: History, members: Mapping[str, JsonValue], now_ms: int) 
     return Backing(backed.grant, backed.version, scope, intent.url, backed.until_ms)
 
 
-def _subscribed(history: History, members: Mapping[str, JsonValue]) -> tuple[str | None, str | None]:
-    """The subscription that the attempt is made for, and the grant that it is; none where the log knows no such."""
+def _subscribed(history: History, members: Mapping[str, JsonValue]) -> tuple[str | None, Subscription | None]:
+    """The subscription that the attempt is made for, and what it binds; none where the log knows no such."""
     subscription = members.get("subscription")
     if type(subscription) is not str:
         return None, None
     made = history.subscriptions.get(subscription)
-    return (None, None) if made is None else (subscription, made.grant)
+    return (None, None) if made is None else (subscription, made)
 
 
 def _check_intent(

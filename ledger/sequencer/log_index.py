@@ -1,120 +1,167 @@
-"""The index over the log's first entries, replayed from their bytes (ledger format, section 1.4).
+"""The stored index, brought up to the log (ledger format, section 1.4).
 
-The sealer's view: it starts empty, goes through the entries once and then only through those that are new. On the way
-it holds each row's leaf hash against its bytes, because the next signature will commit to both. How trees and map grow
-is left to a :class:`~ledger.ports.GrowingIndex`; which keys an entry has is said by :mod:`ledger.core.index`.
+The sealer's view of the index: over which entries it is, what it takes to go on, and when what is new is stored. The
+entries are read once, when they are new; on the way each row's leaf hash is held against its bytes, because the next
+signature will commit to both. How trees and map grow is left to a :class:`~ledger.ports.index.GrowingIndex`, which keys an
+entry has to :mod:`ledger.sequencer.entry_keys`.
+
+What is stored is never evidence. An index of other entries than this log's is dropped and made anew; one that says of the
+entries that were sealed last anything but what ``index.sealed`` says of them is damaged, and stops the sealer. What a seal
+adds is stored only after its checkpoint was published, so the stored index is that of the published checkpoint, or an
+older one. The exception is an index that has far to go, as at the first seal of a large import: it is stored in pieces on
+the way, and no proof can be made from it until the seal is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from itertools import islice
-from typing import Any, TypedDict
+from typing import NamedTuple
 
-import msgspec
-
-from ledger.core.index import index_keys
-from ledger.errors import ForkError
-from ledger.ports import EntryStore, GrowingIndex, StoredEntry
+from ledger.errors import DamagedIndexError, ForkError
+from ledger.ports import EntryStore, StoredEntry
+from ledger.ports.index import GrowingIndex, IndexState
+from ledger.sequencer.entry_keys import EntryKeys
 
 BLOCK_ENTRIES = 1 << 15
 """Entries that the index takes in at once."""
 
-PAIRS_REMEMBERED_MAX = 1 << 17
-"""Pairs of account and developer whose keys are at hand; when there are more, remembering begins anew."""
+CHUNK_ENTRIES = 1 << 18
+"""Entries after which an index that has farther to go is stored, so that it need not begin anew when it is interrupted.
+
+They are held in memory until then, about 800 bytes for each. Smaller pieces would write the rows of the same keys more
+often.
+"""
+
+_REINDEX = "make it anew with `grantledger reindex`"
 
 
-class _Indexed(TypedDict, total=False):
-    """The members that keys come from, of any type: a decoder for them skips all others."""
+class SealedMap(NamedTuple):
+    """What the last published ``index.sealed`` states, and the checkpoint that it was published under."""
 
-    account: Any
-    developer: Any
-    previous_developer: Any
-    processor: Any
-    received_by: Any
-    subjects: Any
+    map_size: int
+    map_root: bytes
+    note: bytes
 
 
-class _Receiver(msgspec.Struct, gc=False):
-    developer: str | None = None
-
-
-class _Common(msgspec.Struct, gc=False):
-    """The same members where they are of the types that entries of known kinds have; null is no key, as none is."""
-
-    account: str | None = None
-    developer: str | None = None
-    previous_developer: Any = None
-    processor: Any = None
-    received_by: _Receiver | None = None
-    subjects: list[str] | None = None
-
-
-_UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
-"""What decoding raises for a row's bytes, which may have been edited to anything."""
-
-_decode_indexed = msgspec.json.Decoder(_Indexed).decode
-_decode_common = msgspec.json.Decoder(_Common).decode
+def _ignore(_done: int, _total: int) -> None:
+    """Tell nobody."""
 
 
 class LogIndex:
-    """The index over the first ``size`` entries of the log; ``index``, empty at first, only grows."""
+    """The index over the first entries of ``store``, stored in ``index``.
 
-    def __init__(self, index: GrowingIndex) -> None:
-        self.size = 0
+    ``on_progress`` is told how many entries of how many were taken in, after each block of them.
+    """
+
+    def __init__(
+        self, store: EntryStore, index: GrowingIndex, on_progress: Callable[[int, int], None] = _ignore
+    ) -> None:
+        self._store = store
         self._index = index
-        self._number_of = index.number_of
-        self._keys_of_pairs: dict[tuple[str | None, str | None], tuple[int, ...]] = {}
+        self._on_progress = on_progress
 
-    def extend(self, store: EntryStore, size: int) -> None:
-        """Take in the entries up to ``size``; raises ForkError where a row's bytes do not fit it.
+    def catch_up(self, sealed: SealedMap) -> None:
+        """Have the index of the last published checkpoint stored, or one that is over more entries than that.
 
-        After an error the index is not to be used again.
+        Raises DamagedIndexError where the index is not the one that was sealed, ForkError where the entries are not.
         """
-        assert size >= self.size, f"the index is over {self.size} entries already"
-        rows, keys_of = checked_rows(store, self.size, size), self._keys_of
-        while self.size < size:
+        self._index.discard()
+        state = self._own_state()
+        if state is None or state.map_size < sealed.map_size:
+            root = self.extend(sealed.map_size)
+            if root != sealed.map_root:
+                self._index.discard()
+                if state is None:
+                    raise ForkError(
+                        f"the first {sealed.map_size} entries give another map root than the one that was sealed"
+                    )
+                raise DamagedIndexError(
+                    "the index that is stored does not lead to the map root that was sealed over "
+                    f"{sealed.map_size} entries: {_REINDEX}"
+                )
+            self._index.commit(sealed.note)
+        elif state.map_size == sealed.map_size:
+            if state.map_root != sealed.map_root:
+                raise DamagedIndexError(
+                    f"the index that is stored is not the one that was sealed over {sealed.map_size} entries: {_REINDEX}"
+                )
+            self._say(sealed.note, state)
+        else:
+            # More entries than were sealed: a large import's, interrupted before its seal; or the checkpoint went back.
+            self._say(None, state)
+
+    def make_anew(self, sealed: SealedMap) -> None:
+        """Make the index of the last published checkpoint from the entries; goes on where it was interrupted."""
+        self._index.discard()
+        try:
+            state = self._index.state()
+            if state is None or state.note is not None or state.map_size >= sealed.map_size:
+                self._index.clear()
+            self.catch_up(sealed)
+        except DamagedIndexError:
+            self._index.clear()
+            self.catch_up(sealed)
+
+    def build(self, size: int) -> None:
+        """Store the index in pieces until there is no more than one piece left to ``size`` entries."""
+        state = self._own_state()
+        done = state.map_size if state else 0
+        while size - done > CHUNK_ENTRIES:
+            self._take(done, done + CHUNK_ENTRIES, size)
+            self._index.grow()
+            self._index.commit(None)
+            done += CHUNK_ENTRIES
+
+    def extend(self, size: int) -> bytes:
+        """The map root over ``size`` entries; what is new is held until :meth:`publish`.
+
+        Raises DamagedIndexError where the index is not what its state says, ForkError where a row's bytes do not fit it.
+        """
+        self._index.discard()
+        state = self._own_state()
+        if state is not None and state.map_size > size:
+            # There is no way back, but only through a database that was put together from several copies.
+            self._index.clear()
+            state = None
+        self.build(size)
+        state = self._index.state()
+        self._take(state.map_size if state else 0, size, size)
+        return self._index.grow().map_root
+
+    def publish(self, note: bytes) -> None:
+        """Store what :meth:`extend` made, under the published checkpoint that states its root."""
+        self._index.commit(note)
+
+    def _say(self, note: bytes | None, state: IndexState) -> None:
+        if state.note != note:
+            self._index.grow()
+            self._index.commit(note)
+
+    def _own_state(self) -> IndexState | None:
+        """The stored state where it is one of this log; one of other entries is dropped."""
+        state = self._index.state()
+        if state is None:
+            return None
+        leaf_hash = self._store.leaf_hashes(state.map_size - 1, state.map_size)
+        if leaf_hash != state.head:
+            self._index.clear()
+            return None
+        return state
+
+    def _take(self, start: int, end: int, total: int) -> None:
+        """Append the entries ``[start, end)`` to the index, which will be over ``total`` of them."""
+        rows, keys_of = checked_rows(self._store, start, end), EntryKeys(self._index.number_of).find
+        while start < end:
             leaf_hashes, keys = [], []
             # Row by row: a block of rows kept alive would be gone through by every collection of garbage.
             for row in islice(rows, BLOCK_ENTRIES):
                 leaf_hashes.append(row.leaf_hash)
                 keys.append(keys_of(row))
-            self._index.append(self.size, leaf_hashes, keys)
-            self.size += len(keys)
-
-    def root(self) -> bytes:
-        """The root of the map over the rows of all keys, 32 bytes."""
-        return self._index.root()
-
-    def _keys_of(self, row: StoredEntry) -> tuple[int, ...]:
-        """The numbers of the keys of one entry."""
-        try:
-            entry = _decode_common(row.data)
-        except _UNREADABLE:
-            return self._numbers_of(_members_of(row))
-        account, developer, receiver = entry.account, entry.developer, entry.received_by
-        if (
-            entry.previous_developer is not None
-            or entry.processor is not None
-            or (receiver is not None and receiver.developer != developer)
-        ):
-            return self._numbers_of(_members_of(row))
-        keys = self._keys_of_pairs.get((account, developer))
-        if keys is None:
-            if len(self._keys_of_pairs) == PAIRS_REMEMBERED_MAX:
-                self._keys_of_pairs = {}
-            keys = self._numbers_of({"account": account, "developer": developer})
-            self._keys_of_pairs[(account, developer)] = keys
-        subjects = entry.subjects
-        if not subjects:
-            return keys
-        if len(subjects) == 1:
-            return (*keys, self._number_of("subj:" + subjects[0]))
-        return (*keys, *self._numbers_of({"subjects": subjects}))
-
-    def _numbers_of(self, members: Mapping[str, object]) -> tuple[int, ...]:
-        return tuple(map(self._number_of, index_keys(members)))
+            self._index.append(start, leaf_hashes, keys)
+            start += len(keys)
+            self._on_progress(start, total)
 
 
 def checked_rows(store: EntryStore, start: int, end: int) -> Iterator[StoredEntry]:
@@ -127,11 +174,3 @@ def checked_rows(store: EntryStore, start: int, end: int) -> Iterator[StoredEntr
         yield row
     if expected != end:
         raise ForkError(f"entry {expected} is missing from the database; run `verify`")
-
-
-def _members_of(row: StoredEntry) -> Mapping[str, object]:
-    """The members that keys come from, whatever they are; raises ForkError where the row is no entry."""
-    try:
-        return _decode_indexed(row.data)
-    except _UNREADABLE as error:
-        raise ForkError(f"entry {row.seq} in the database is no entry ({error}); run `verify`") from error

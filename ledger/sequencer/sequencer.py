@@ -33,7 +33,7 @@ import structlog
 
 from ledger.core.entries import Entry
 from ledger.core.history import History
-from ledger.errors import LedgerError, StoreError
+from ledger.errors import LedgerError, StoreError, describe_fault
 from ledger.ports import Announce, Announced, Clock, Codec, EntryStore, NewEntry, Stopwatch, StoredEntry
 from ledger.sequencer.announcing import Announcements
 from ledger.sequencer.batch import Batch, uids_of
@@ -386,7 +386,7 @@ class Sequencer:
 
 def _fail(calls: Sequence[Call], error: BaseException) -> None:
     if not isinstance(error, LedgerError):
-        log.error("sequencer.failed", error=repr(error), calls=len(calls))
+        log.error("sequencer.failed", error=describe_fault(error), calls=len(calls))
     for call in calls:
         call.future.set_exception(error)
 

@@ -75,7 +75,7 @@ class TestSqliteIndex(IndexSuite):
         log.edit(statement)
         log.grow("d", 3)
         with self.reopened(log) as other:
-            other.sealer.seal()
+            assert other.sealer.seal().created
             other.check()
 
     def test_a_restored_database_with_a_newer_index_goes_on_with_what_its_entries_give(

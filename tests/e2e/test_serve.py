@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,6 +81,39 @@ def test_it_delivers_and_stops_cleanly_when_asked(world: ServiceWorld, stop: sig
         assert process.wait(30) == 0
     assert world.arrivals.all[0].is_signed
     assert world.verify().exit_status == 0
+
+
+def test_of_two_whole_processes_on_one_database_each_waits_for_the_permits_of_the_other(
+    world: ServiceWorld,
+) -> None:
+    platform = key_of(world)
+
+    def revoke(base: str, number: int) -> float:
+        """Hand in a restriction of a developer that nobody has permits of; how long the answer took."""
+        developer = f"dev-{number}"
+        records = [
+            {"kind": "developer.registered", "developer": developer, "at": 1_500_000_000_000},
+            {"kind": "developer.suspended", "developer": developer, "at": 1_500_000_000_001},
+        ]
+        began_s = time.monotonic()
+        answer = httpx.post(
+            f"{base}/v1/records",
+            json=records,
+            headers={"Authorization": f"Bearer {platform}"},
+            timeout=30,
+        )
+        assert answer.status_code == 200, answer.text
+        assert {one["status"] for one in answer.json()["results"]} == {"appended"}
+        return time.monotonic() - began_s
+
+    with serving(world, "--json", port=free_port()) as first:
+        bases = [listening(first)]
+        # The machine may be busy, so the shortest of several.
+        assert min(revoke(bases[0], number) for number in range(5)) < 1.0
+        with serving(world, "--json", port=free_port()) as second:
+            bases.append(listening(second))
+            assert all(revoke(base, 10 + number) >= 1.0 for number, base in enumerate(bases))
+        assert min(revoke(bases[0], 20 + number) for number in range(5)) < 1.0
 
 
 def test_roles_in_processes_of_their_own_share_the_work(world: ServiceWorld) -> None:

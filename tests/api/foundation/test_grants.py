@@ -209,7 +209,7 @@ def test_two_narrowings_of_one_token_at_once_both_hold(
     world: WebWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text, _ = give_token(world, "posts", "likes", "follows")
-    record(world, scopes=["posts", "likes", "follows"])
+    record(world, scopes=["follows", "likes", "posts"])
     account, credentials = world.account(), world.service.credentials
     load = credentials.load_given_tokens
 

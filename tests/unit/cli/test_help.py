@@ -11,7 +11,19 @@ from ledger.cli.reference import command_names, render_help, render_reference
 from tests.support.cli_process import ROOT
 
 COMMANDS = [" ".join(words) for words in ((), *command_names())]
-GROUPS = ("", "account", "apikey", "app", "developer", "log", "receiver")
+GROUPS = (
+    "",
+    "account",
+    "apikey",
+    "app",
+    "canary",
+    "developer",
+    "egress-proxy",
+    "log",
+    "prove",
+    "receiver",
+    "witness",
+)
 SLOW_TO_IMPORT = ("alembic", "cryptography", "duckdb", "httpx", "pyarrow", "rich", "sqlalchemy", "structlog")
 
 

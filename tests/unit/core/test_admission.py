@@ -215,3 +215,34 @@ def test_an_event_on_a_dead_grant_has_a_code_of_its_own(log: Log) -> None:
     refusal = find_refusal(log.history, {"kind": "grant.resumed", "grant": "g", "at": 130}, live=True)
     assert refusal is not None
     assert refusal.code == "GRANT_AFTER_TERMINAL"
+
+
+SUBSCRIBED: dict[str, Any] = {
+    "kind": "subscription.created",
+    "subscription": "s",
+    "grant": "g",
+    "endpoint": "wh-a",
+}
+
+
+@pytest.mark.parametrize(
+    ("at", "live", "reason"),
+    [
+        (199, True, None),
+        (200, True, "the endpoint wh-a is retired, which is final"),
+        (300, True, "the endpoint wh-a is retired, which is final"),
+        (300, False, None),
+    ],
+)
+def test_nothing_subscribes_live_at_a_retired_endpoint(
+    log: Log, at: int, live: bool, reason: str | None
+) -> None:
+    log.add("endpoint.retired", 200, endpoint="wh-a")
+    assert refused(log, SUBSCRIBED | {"at": at}, live) == reason
+
+
+def test_a_subscription_at_a_retired_endpoint_can_still_end(log: Log) -> None:
+    log.add("subscription.created", 150, subscription="s", grant="g", endpoint="wh-a")
+    log.add("endpoint.retired", 200, endpoint="wh-a")
+    ended = {"kind": "subscription.deleted", "subscription": "s", "grant": "g", "endpoint": "wh-a", "at": 300}
+    assert refused(log, ended, True) is None

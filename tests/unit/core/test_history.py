@@ -8,6 +8,7 @@ import pytest
 
 from ledger.core.entries import KINDS
 from ledger.core.history import History, bears_state
+from ledger.core.source_keys import SECOND_SOURCE_KINDS
 from ledger.core.timelines import timeline_of
 from tests.support.builders import Log, tag
 
@@ -31,7 +32,8 @@ def test_an_entry_is_read_by_attributes_alone() -> None:
 def test_deliveries_and_the_logs_own_entries_are_passed_over() -> None:
     silent = ("access.", "delivery.", "ledger.", "index.", "key.", "subject.")
     for kind in KINDS:
-        assert bears_state(kind) == (not kind.startswith(silent)), kind
+        is_silent = kind.startswith(silent) or kind in SECOND_SOURCE_KINDS
+        assert bears_state(kind) == (not is_silent), kind
 
 
 def test_a_kind_that_nobody_knows_is_passed_over() -> None:
@@ -94,3 +96,15 @@ def test_a_kept_timeline_is_made_again_when_something_ends_the_grant(
     assert live_spans(log)[0][1] > 200
     log.add(later[0], 200, **later[1])
     assert live_spans(log) == [(100, 200)]
+
+
+def test_a_subscription_has_ended_from_its_deletion_until_it_is_made_again() -> None:
+    log = Log()
+    log.parties()
+    log.issue(at=100)
+    log.add("subscription.created", 100, subscription="s", grant="g", endpoint="wh-a")
+    assert not log.history.has_ended("s", 300)
+    log.add("subscription.deleted", 200, subscription="s")
+    assert [log.history.has_ended("s", at) for at in (199, 200)] == [False, True]
+    log.add("subscription.created", 300, subscription="s", grant="g", endpoint="wh-a")
+    assert not log.history.has_ended("s", 300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -226,3 +227,28 @@ def test_what_deliveries_resolved_counts_for_six_minutes_after_it_was_last_seen(
         Sighting("wh-b", ADDRESS, first_seen, first_seen),
     ]
     assert [collision.since_ms for collision in find_collisions(log.history, sightings)] == since
+
+
+@pytest.mark.parametrize(("via", "expected"), [("api", [("ENTRY_MALFORMED", "I")]), ("file", [])])
+def test_a_subscription_at_a_retired_endpoint_is_found_where_it_was_forced_in_live(
+    log: Log, via: str, expected: list[tuple[str, str]]
+) -> None:
+    log.issue(at=100)
+    log.add("endpoint.retired", 200, endpoint="wh-a")
+    members: dict[str, Any] = {
+        "account": tag("ann"),
+        "developer": "dev-a",
+        "app": "app-a",
+        "environment": "prod",
+    }
+    log.add(
+        "subscription.created",
+        300,
+        via=via,
+        forced=True,
+        subscription="s",
+        grant="g",
+        endpoint="wh-a",
+        **members,
+    )
+    assert found(log) == expected

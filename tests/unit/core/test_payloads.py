@@ -200,3 +200,25 @@ def test_a_computed_id_tells_accounts_and_events_apart() -> None:
     other_account["for_user_id"] = "77"
     other_time["follow_events"][0]["created_timestamp"] = "1517588749179"
     assert len({event_id(payload) for payload in (first, other_account, other_time)}) == 3
+
+
+def test_a_post_that_a_retweeted_post_quotes_is_looked_at_too() -> None:
+    quoted: dict[str, Any] = {"user": {"id": 7, "protected": True}}
+    post = {"user": {"id": 5}, "retweeted_status": {"user": {"id": 6}, "quoted_status": quoted}}
+    payload = {"for_user_id": "1", "tweet_create_events": [post]}
+    assert is_private(payload)
+    quoted["user"]["protected"] = False
+    assert not is_private(payload)
+
+
+def test_what_lies_too_deep_to_be_looked_at_is_private() -> None:
+    post: dict[str, Any] = {"user": {"id": 7}}
+    post["quoted_status"] = post
+    assert is_private({"for_user_id": "1", "tweet_create_events": [post]})
+
+
+def test_whoever_a_message_mentions_is_in_it() -> None:
+    data = {"text": "", "entities": {"user_mentions": [{"id": 555, "id_str": "555"}]}}
+    created = {"sender_id": "2", "target": {"recipient_id": "1"}, "message_data": data}
+    event = {"id": "9", "message_create": created}
+    assert people({"for_user_id": "1", "direct_message_events": [event]}) == {"1", "2", "555"}

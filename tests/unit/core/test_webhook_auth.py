@@ -88,3 +88,9 @@ def test_no_success_is_transient_or_final_with_the_known_reason(
     assert isinstance(verdict, ChallengeFailed)
     assert verdict.is_transient is is_transient
     assert words in verdict.reason
+
+
+def test_a_webhook_that_nobody_answers_at_may_come_back() -> None:
+    verdict = check_challenge("cs", "foo", None, b"", unreached=True)
+    assert isinstance(verdict, ChallengeFailed)
+    assert verdict.is_transient

@@ -18,9 +18,9 @@ from sqlalchemy import Engine
 
 from ledger.audit.identities import IdentityCheck
 from ledger.engines.codec import MsgspecCodec
-from ledger.engines.key_index import KeyIndex
 from ledger.engines.scalar import ScalarEngine
 from ledger.errors import StoreError
+from ledger.gateway.accesses import Accesses
 from ledger.gateway.challenges import Challenges
 from ledger.gateway.inflight import InFlight
 from ledger.gateway.parties import Parties
@@ -47,6 +47,7 @@ from ledger.transport.webhooks import HttpsWebhooks
 from ledger.vault.commitments import SubjectCommitments
 from ledger.vault.sealing import VaultSealing
 from ledger.vault.subjects import SqlVault
+from ledger.wiring.index import open_index
 from tests.support.forged_logs import verify_source
 from tests.support.ingest_world import OPERATOR_KEY, Stream
 from tests.support.log_world import ORIGIN, SIGNER, VERIFIER, SetClock, draft
@@ -142,6 +143,7 @@ class GatewayWorld:
     challenges: Challenges
     webhooks: Webhooks
     subscriptions: Subscriptions
+    accesses: Accesses
 
     @property
     def app(self) -> App:
@@ -200,7 +202,7 @@ class GatewayWorld:
             origin=ORIGIN,
             signers=[SIGNER],
             verifiers=[VERIFIER],
-            new_index=KeyIndex,
+            index=open_index(open_engine(self.database)),
         ).seal()
         source = DatabaseLog(self.database)
         try:
@@ -225,14 +227,18 @@ class GatewayWorld:
         granted = {entry["grant"]: entry for entry in entries if entry["kind"] == "grant.issued"}
         for entry in entries:
             if entry["kind"] == "grant.amended":
-                granted[entry["grant"]] = granted[entry["grant"]] | {"scopes": entry["scopes"]}
+                granted[entry["grant"]] = granted[entry["grant"]] | entry
+        for entry in list(granted.values()):
+            if entry.get("expires_at", self.clock.ms + 1) <= self.clock.ms:
+                granted.pop(entry["grant"], None)
         for entry in entries:
             if entry["kind"] == "grant.revoked":
                 granted.pop(entry["grant"], None)
         made = [entry for entry in entries if entry["kind"] == "subscription.created"]
         deleted = {entry["subscription"] for entry in entries if entry["kind"] == "subscription.deleted"}
         live = {one["subscription"]: one for one in made if one["subscription"] not in deleted}
-        assert {one["grant"] for one in live.values()} == granted.keys()
+        # A grant that came in as a record is no subscription.
+        assert {one["grant"] for one in live.values()} == granted.keys() & {one["grant"] for one in made}
         rows = {
             row.subscription: row
             for tag in {one["account"] for one in made}
@@ -309,7 +315,14 @@ def _open(
         if step == "append.durable":
             faults.reach("after")
 
-    sequencer = Sequencer(store, MsgspecCodec(), clock, on_durable=inflight.restrict, reached=reached)
+    sequencer = Sequencer(
+        store,
+        MsgspecCodec(),
+        clock,
+        on_durable=inflight.restrict,
+        announce=inflight.announce,
+        reached=reached,
+    )
     registry = FaultyRegistry(engine, faults)
     credentials = SqlCredentials(engine)
     vault = SqlVault(engine, OPERATOR_KEY, Stream(f"vault {process}"), explain)
@@ -327,9 +340,8 @@ def _open(
     challenges = Challenges(**shared, parties=parties, transport=transport, randomness=randomness)
     shared |= {"inflight": inflight}
     webhooks = Webhooks(**shared, challenges=challenges, randomness=randomness, limits=webhook_limits)
-    subscriptions = Subscriptions(
-        **shared, commitments=commitments, credentials=credentials, limits=subscription_limits
-    )
+    shared |= {"credentials": credentials}
+    subscriptions = Subscriptions(**shared, commitments=commitments, limits=subscription_limits)
     with sequencer:
         yield GatewayWorld(
             database=database,
@@ -348,6 +360,7 @@ def _open(
             challenges=challenges,
             webhooks=webhooks,
             subscriptions=subscriptions,
+            accesses=Accesses(**shared),
         )
     transport.close()
     engine.dispose()

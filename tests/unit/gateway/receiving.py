@@ -77,6 +77,10 @@ class Receiving:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.released.set()
+        self.stop_listening()
+
+    def stop_listening(self) -> None:
+        """From now on no connection is taken; may be called twice."""
         self._server.shutdown()
         self._server.server_close()
 

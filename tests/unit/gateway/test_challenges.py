@@ -323,3 +323,12 @@ def test_a_turn_that_another_process_judged_on_an_older_row_is_recorded_once(wor
     ask(world, webhook, "wrong")
     assert len(world.entries("endpoint.failed")) == 1
     assert (world.row(webhook).is_valid, world.row(webhook).reason) == (False, turned.reason)
+
+
+def test_a_server_that_is_restarted_is_not_disabled_for_that(world: GatewayWorld) -> None:
+    webhook = world.register()
+    world.receiving.stop_listening()
+    challenge = world.challenges.ask(world.app, webhook.webhook, webhook.url, "request")
+    assert (challenge.is_passed, challenge.status, challenge.reason) == (False, None, REFUSED)
+    assert world.row(webhook).is_valid
+    assert world.entries("endpoint.failed") == []

@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from standardwebhooks.webhooks import Webhook as Oracle
+from structlog.testing import capture_logs
 
 from ledger.core.retry import RETRY_WAITS_MS
 from ledger.core.ticket import check_ticket
@@ -22,6 +24,7 @@ from ledger.gateway.delivering import ALTERED, ERASED, Begun
 from ledger.gateway.dispatch import Dispatcher, DispatchLimits
 from ledger.ports import Permit
 from ledger.ports.outbox import AttemptNote
+from ledger.ports.registry import Subscription
 from ledger.ports.sending import Answer, MayStart, ObservedDelivery
 from ledger.vault.commitments import is_committed, salt_of
 from tests.simulation.faults import Died
@@ -41,6 +44,11 @@ def the_note(desk: Desk) -> AttemptNote:
     (note,) = desk.deliver()
     assert note is not None
     return note
+
+
+def host_of(desk: Desk, subscription: Subscription) -> str:
+    webhook = desk.process.registry.load_webhook(subscription.webhook)
+    return urlsplit(webhook.url).hostname or ""
 
 
 def test_a_delivery_is_attempted_sent_and_settled_in_this_order(desk: Desk) -> None:
@@ -198,6 +206,49 @@ def test_a_retry_after_a_revocation_is_refused_and_never_sent(desk: Desk) -> Non
     desk.wait(3)
     assert the_note(desk).outcome == "refused"
     assert desk.network.arrived == []
+    desk.check()
+
+
+def test_a_retry_to_a_webhook_that_was_unsubscribed_is_refused_while_another_one_of_the_app_lives(
+    desk: Desk,
+) -> None:
+    ended, kept = (desk.subscribe(app="1003", place=place) for place in (0, 1))
+    desk.offer(message())
+    desk.fates += ["unreachable", "unreachable"]
+    desk.deliver()
+    desk.unsubscribe(ended)
+    desk.wait(3)
+    outcomes = {note.webhook: (note.outcome, note.reason) for note in desk.deliver() if note is not None}
+    assert outcomes == {
+        ended.webhook: ("refused", "DELIVERED_AFTER_REVOCATION"),
+        kept.webhook: ("delivered", None),
+    }
+    assert [seen.host for seen in desk.network.arrived] == [host_of(desk, kept)]
+    assert sorted(desk.states()) == ["delivered", "refused"]
+    desk.check()
+
+
+def test_a_parcel_from_before_the_account_subscribed_anew_is_refused_all_the_same(desk: Desk) -> None:
+    ended = desk.subscribe()
+    desk.offer(message())
+    desk.fates.append("unreachable")
+    the_note(desk)
+    desk.unsubscribe(ended)
+    desk.subscribe()
+    desk.wait(3)
+    assert the_note(desk).reason == "DELIVERED_AFTER_REVOCATION"
+    assert desk.network.arrived == []
+    desk.check()
+
+
+def test_each_webhook_of_an_app_receives_what_its_own_subscription_covers(desk: Desk) -> None:
+    posts = desk.subscribe(app="1003", place=0, scopes=("posts",))
+    messages = desk.subscribe(app="1003", place=1, scopes=("direct_messages",))
+    desk.offer(post(), message())
+    refused = sorted(note.reason or "" for note in desk.deliver() if note and note.outcome == "refused")
+    assert refused == ["SCOPE_EXCEEDED", "SCOPE_EXCEEDED"]
+    arrived = {(seen.host, "direct" in seen.body.decode()) for seen in desk.network.arrived}
+    assert arrived == {(host_of(desk, posts), False), (host_of(desk, messages), True)}
     desk.check()
 
 
@@ -430,7 +481,7 @@ def test_a_test_event_says_nothing_of_anybody_and_leaves_no_entry(desk: Desk) ->
 
 def test_over_real_tls_each_webhook_at_one_address_gets_its_own_and_the_log_names_its_key(desk: Desk) -> None:
     hosts = ("a.example", "b.example")
-    with TlsWorld() as world:
+    with TlsWorld(stopwatch=desk.place.clock.seconds) as world:
         server = world.serve(hosts)
         world.clock.at_ms = desk.place.clock.ms
         desk.subscribe(ANN, "1001")
@@ -457,6 +508,9 @@ class RealClock:
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
+
+    def seconds(self) -> float:
+        return time.monotonic()
 
 
 class ThreadedTransport(SimulatedTransport):
@@ -584,3 +638,20 @@ def test_an_event_that_comes_in_is_delivered_without_waiting_for_the_next_look(b
     run_until(busy_desk, lambda: busy_desk.states() == ["delivered"] * 3, limits)
     offering.join()
     assert time.monotonic() - began_s < 20
+
+
+def test_the_log_says_where_a_fault_was_and_nothing_of_what_it_was_given(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dispatcher, stop = desk.process.dispatcher, threading.Event()
+
+    def fail() -> None:
+        stop.set()
+        raise ValueError("invalid text: 783214 hunter2")
+
+    monkeypatch.setattr(dispatcher, "claim", fail)
+    with capture_logs() as told:
+        dispatcher.run(stop)
+    (line,) = [one for one in told if one["event"] == "dispatch.failed"]
+    assert line["error"].startswith("ValueError at ")
+    assert "hunter2" not in str(told)

@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from ledger.core.canonical import JsonValue
 from ledger.core.entries import Entry
 from ledger.gateway.inflight import RESTRICTIONS, InFlight
 from ledger.ports import Permit
@@ -32,6 +33,7 @@ def permit(seq: int = 10, **parties: str) -> Permit:
         named["developer"],
         named["app"],
         named["grant"],
+        1.0,
     )
 
 
@@ -44,21 +46,53 @@ def clock() -> SetClock:
     return SetClock()
 
 
+class Seconds:
+    """A stopwatch that stands where it is set."""
+
+    def __init__(self) -> None:
+        self.s = 0.0
+
+    def __call__(self) -> float:
+        return self.s
+
+
 @pytest.fixture
-def inflight(clock: SetClock) -> InFlight:
-    return InFlight(clock)
+def stopwatch() -> Seconds:
+    return Seconds()
 
 
-def test_a_flight_starts_once(inflight: InFlight) -> None:
+@pytest.fixture
+def inflight(clock: SetClock, stopwatch: Seconds) -> InFlight:
+    return InFlight(clock, stopwatch=stopwatch)
+
+
+def stated(kind: str, **members: str) -> dict[str, JsonValue]:
+    return {"kind": kind, **PARTIES, **members}
+
+
+def test_a_flight_starts_once_at_the_instant_that_it_is_asked(inflight: InFlight, clock: SetClock) -> None:
     with inflight.enter(permit()) as flight:
-        assert flight.may_start()
-        assert not flight.may_start()
+        clock.ms += 7
+        assert flight.may_start() == START_MS + 7
+        assert flight.may_start() is None
 
 
 def test_a_flight_does_not_start_at_its_end_or_later(inflight: InFlight, clock: SetClock) -> None:
     with inflight.enter(permit()) as flight:
         clock.ms = START_MS + 1000
         assert not flight.may_start()
+
+
+def test_a_clock_that_went_back_does_not_make_a_permit_last(
+    inflight: InFlight, clock: SetClock, stopwatch: Seconds
+) -> None:
+    clock.ms -= 7_200_000
+    stopwatch.s = 0.999
+    with inflight.enter(permit()) as flight:
+        assert flight.may_start() is not None
+    stopwatch.s = 1.0
+    with inflight.enter(permit()) as flight:
+        assert flight.may_start() is None
 
 
 def test_a_flight_that_left_does_not_start(inflight: InFlight) -> None:
@@ -77,6 +111,54 @@ def test_every_restriction_calls_off_the_flights_of_its_party_and_no_other(
     assert not touched.may_start()
     assert touched.is_called_off
     assert untouched.may_start()
+
+
+@pytest.mark.parametrize("kind", sorted(RESTRICTIONS.keys() - {"subscription.deleted"}))
+def test_what_is_about_to_be_restricted_does_not_start_before_that_is_recorded(
+    inflight: InFlight, kind: str
+) -> None:
+    other: dict[str, str] = {RESTRICTIONS[kind]: "someone-else"}
+    touched, untouched = inflight.enter(permit()), inflight.enter(permit(10, **other))
+    assert inflight.announce([stated(kind)]) is not None
+    assert touched.may_start() is None
+    assert touched.is_called_off
+    assert inflight.enter(permit(99)).is_called_off, "however late its holder comes here"
+    assert not inflight.lend(permit(99))
+    assert untouched.may_start() is not None
+
+
+def test_what_came_to_nothing_keeps_nobody_back(inflight: InFlight) -> None:
+    first = inflight.announce([stated("developer.suspended")])
+    second = inflight.announce([stated("developer.suspended"), stated("app.transferred")])
+    assert first is not None
+    assert second is not None
+    first.close()
+    assert inflight.enter(permit(99)).is_called_off, "the other one still stands"
+    second.close()
+    assert inflight.enter(permit(99)).may_start() is not None
+
+
+def test_an_announcement_says_when_the_last_flight_started(inflight: InFlight, clock: SetClock) -> None:
+    clock.ms += 5
+    inflight.enter(permit()).may_start()
+    clock.ms -= 60_000
+    announced = inflight.announce([stated("app.suspended")])
+    assert announced is not None
+    assert announced.latest_start_ms == START_MS + 5
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {},
+        {"kind": 7},
+        {"kind": ["app.suspended"]},
+        {"kind": "app.suspended"},
+        {"kind": "app.suspended", "app": 7},
+    ],
+)
+def test_what_restricts_nobody_is_no_announcement(inflight: InFlight, members: dict[str, JsonValue]) -> None:
+    assert inflight.announce([members, stated("grant.issued"), stated("account.reactivated")]) is None
 
 
 @pytest.mark.parametrize(
@@ -164,22 +246,25 @@ def test_under_many_threads_nothing_starts_once_a_restriction_has_been_told(infl
     assert inflight.wait_until_clear(grant="g-1", timeout_s=0)
 
 
-def test_whoever_revokes_waits_for_the_end_of_a_permit_that_was_handed_out(clock: SetClock) -> None:
+def test_whoever_revokes_waits_for_the_end_of_a_permit_that_was_handed_out(
+    clock: SetClock, stopwatch: Seconds
+) -> None:
     slept: list[float] = []
-    inflight = InFlight(clock, sleep=slept.append)
+    inflight = InFlight(clock, sleep=slept.append, stopwatch=stopwatch)
     assert inflight.lend(permit())
-    clock.ms = START_MS + 400
+    stopwatch.s = 0.4
     inflight.wait_until_clear(grant="someone-else")
     assert slept == []
     inflight.wait_until_clear(grant="g-1")
     assert slept == [0.6]
 
 
-def test_nobody_waits_for_a_permit_that_has_ended(clock: SetClock) -> None:
+def test_nobody_waits_for_a_permit_that_has_ended(clock: SetClock, stopwatch: Seconds) -> None:
     slept: list[float] = []
-    inflight = InFlight(clock, sleep=slept.append)
+    inflight = InFlight(clock, sleep=slept.append, stopwatch=stopwatch)
     assert inflight.lend(permit())
-    clock.ms = START_MS + 1000
+    clock.ms -= 60_000
+    stopwatch.s = 1.0
     inflight.wait_until_clear(grant="g-1")
     assert slept == []
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 
 from ledger.errors import StoreError
 from ledger.gateway.attempt_entries import body_context, delivery_id
+from ledger.gateway.inflight import InFlight
 from ledger.gateway.offered import (
     BODY_BYTES_MAX,
     EVENT_ID_CHARACTERS_MAX,
@@ -21,7 +24,9 @@ from ledger.gateway.offered import (
     OfferedEvent,
     read_event,
 )
+from ledger.sequencer.draft import expect
 from tests.support.ingest_world import OPERATOR_KEY, Stream
+from tests.support.log_world import draft
 from tests.unit.gateway.delivery_desk import (
     ANN,
     BEN,
@@ -164,6 +169,89 @@ def test_a_revocation_revokes_first_and_its_news_is_refused_by_the_gate(desk: De
     assert desk.entries("delivery.refused")[0]["reason"] == "DELIVERED_AFTER_REVOCATION"
     assert [one.grant for one in desk.process.registry.load_subscriptions_of(desk.tag())] == [kept.grant]
     desk.check()
+
+
+def test_after_one_of_two_webhooks_was_unsubscribed_the_log_shows_the_gate_refusing_it(desk: Desk) -> None:
+    ended, kept = (desk.subscribe(app="1003", place=place) for place in (0, 1))
+    desk.unsubscribe(ended)
+    assert desk.offer(post())[0].parcels == 2
+    outcomes = {note.webhook: note.outcome for note in desk.deliver() if note is not None}
+    assert outcomes == {ended.webhook: "refused", kept.webhook: "delivered"}
+    desk.check()
+
+
+def test_what_is_asked_about_for_an_ended_subscription_is_not_let_go_by_a_new_one(desk: Desk) -> None:
+    desk.unsubscribe(desk.subscribe())
+    desk.offer(post())
+    desk.subscribe()
+    (note,) = desk.deliver()
+    assert note is not None
+    assert note.reason == "DELIVERED_AFTER_REVOCATION"
+
+
+def test_a_revocation_reaches_a_grant_that_no_subscription_is(desk: Desk) -> None:
+    desk.tag()
+    recorded = draft(
+        "grant.issued",
+        "g-recorded",
+        grant="g-recorded",
+        account=desk.tag(),
+        developer="dev-a",
+        app="1001",
+        environment="prod",
+        scopes=["posts"],
+    )
+    expect(desk.process.sequencer.append(recorded))
+    assert desk.offer(revocation("1001"))[0].parcels == 0
+    assert [entry["grant"] for entry in desk.entries("grant.revoked")] == ["g-recorded"]
+    desk.check()
+
+
+def told_at(desk: Desk, app: str = "1001", account: str = ANN) -> OfferedEvent:
+    """A revocation of this second, as the platform tells of it."""
+    told: dict[str, Any] = copy.deepcopy(dict(revocation(app, account).payload))
+    at = datetime.fromtimestamp(desk.place.clock.ms // 1_000, UTC)
+    told["user_event"]["revoke"]["date_time"] = at.isoformat()
+    return OfferedEvent(told)
+
+
+def test_a_revocation_that_is_told_of_twice_does_not_end_what_was_granted_since(desk: Desk) -> None:
+    desk.subscribe()
+    told = told_at(desk)
+    desk.offer(told)
+    desk.wait(60)
+    again = desk.subscribe()
+    desk.offer(told)
+    assert [one["kind"] for one in desk.entries("grant.revoked")] == ["grant.revoked"]
+    assert [one.grant for one in desk.process.registry.load_subscriptions_of(desk.tag())] == [again.grant]
+    desk.check()
+
+
+def test_a_revocation_in_the_very_second_of_the_grant_ends_it(desk: Desk) -> None:
+    desk.place.clock.ms += 999 - desk.place.clock.ms % 1_000
+    desk.subscribe()
+    desk.offer(told_at(desk))
+    assert len(desk.entries("grant.revoked")) == 1
+
+
+@pytest.mark.parametrize("date_time", [None, 7, "yesterday", "2017-07-14T02:40:00", "9" * 40])
+def test_a_revocation_that_does_not_say_when_is_of_now(desk: Desk, date_time: object) -> None:
+    desk.subscribe()
+    told: dict[str, Any] = copy.deepcopy(dict(revocation().payload))
+    told["user_event"]["revoke"]["date_time"] = date_time
+    desk.offer(OfferedEvent(told))
+    assert len(desk.entries("grant.revoked")) == 1
+
+
+def test_revocations_of_one_call_are_waited_for_together(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    for account in (ANN, BEN):
+        desk.subscribe(account)
+    slept: list[float] = []
+    inflight = InFlight(desk.place.clock, is_alone=False, sleep=slept.append)
+    monkeypatch.setattr(desk.process.accesses, "_inflight", inflight)
+    desk.offer(revocation(), revocation(account=BEN))
+    assert len(desk.entries("grant.revoked")) == 2
+    assert slept == [1.0]
 
 
 def test_a_revocation_that_is_offered_again_after_a_lost_answer_still_leaves_its_news(desk: Desk) -> None:

@@ -65,6 +65,25 @@ def test_an_app_without_an_id_is_given_a_number(world: GatewayWorld) -> None:
     assert len(made.app.app) == 19
 
 
+def test_an_app_belongs_to_an_account_where_it_is_said_to_also_later(world: GatewayWorld) -> None:
+    made = make_app(world)
+    assert made.app.owner_account is None
+    tag = world.account().tag
+    owned = make_app(world, owner_account=tag)
+    assert owned.app == replace(made.app, owner_account=tag)
+    assert world.registry.load_app("2002") == owned.app
+    assert make_app(world) == make_app(world, owner_account=tag) == owned
+
+
+def test_an_app_of_one_account_does_not_become_anothers(world: GatewayWorld) -> None:
+    owned = make_app(world, owner_account=world.account().tag)
+    with pytest.raises(ConflictError, match="other content"):
+        make_app(world, owner_account=world.account("5550001").tag)
+    with pytest.raises(ConflictError, match="other content"):
+        make_app(world, owner_account=owned.app.owner_account, description="another")
+    assert world.registry.load_app("2002") == owned.app
+
+
 def test_an_app_made_again_is_the_same_with_the_same_secret(world: GatewayWorld) -> None:
     made = make_app(world)
     world.clock.ms += 1_000

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from ledger.core.ticket import format_ticket
-from ledger.gateway.asked import Permitted
+from ledger.errors import StoreError
+from ledger.gateway.asked import NotPermitted, Permitted
+from ledger.gateway.inflight import InFlight
 from ledger.gateway.reports import NotTaken, Result, Taken, There
 from ledger.ports.registry import App, Developer, Subscription, Webhook
 from tests.support.delivering_world import (
@@ -325,6 +327,28 @@ def test_a_revocation_ends_the_subscriptions_that_rest_on_the_grant(world: Deliv
     assert 'the app "Apps" of Acme does not receive your posts' in notice.text
 
 
+def test_a_recorded_end_of_a_subscription_ends_its_row(world: DeliveringWorld) -> None:
+    subscribe(world)
+    created = {"kind": "subscription.created", "subscription": "s-1", "grant": "g-1", "endpoint": "wh-a"}
+    world.report(
+        created | {"at": START_MS}, {"kind": "subscription.deleted", "subscription": "s-1", "at": START_MS}
+    )
+    assert world.registry.load_subscription("wh-a", world.tag(ALICE)) is None
+
+
+def test_an_attempt_for_a_subscription_that_ended_is_refused_though_its_grant_stands(
+    world: DeliveringWorld,
+) -> None:
+    created = {"kind": "subscription.created", "subscription": "s-1", "grant": "g-1", "endpoint": "wh-a"}
+    world.report(created | {"at": START_MS})
+    (permitted,) = world.ask(asked(subscription="s-1"))
+    assert isinstance(permitted, Permitted)
+    world.report({"kind": "subscription.deleted", "subscription": "s-1", "at": START_MS})
+    (refused,) = world.ask(asked(delivery="d-2", subscription="s-1"))
+    assert isinstance(refused, NotPermitted)
+    assert refused.code == "DELIVERED_AFTER_REVOCATION"
+
+
 def test_an_amendment_narrows_the_subscriptions_that_rest_on_the_grant(world: DeliveringWorld) -> None:
     subscribe(world)
     world.report({"kind": "grant.amended", "grant": "g-1", "scopes": ["likes"], "at": START_MS})
@@ -343,3 +367,160 @@ def test_calls_at_once_leave_each_record_in_the_log_once(world: DeliveringWorld)
         thread.join()
     assert sum(isinstance(result, Taken) for result in results) == 50
     world.ingest.check_tags_are_registered_first()
+
+
+def lend(world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Hand a permit of the grant to another system; for how long is waited for it from now on."""
+    inflight: InFlight = world.reports._inflight
+    slept: list[float] = []
+    monkeypatch.setattr(inflight, "_sleep", slept.append)
+    # A stopwatch that stands still: however slow this machine is, the permit lasts.
+    monkeypatch.setattr(inflight, "_stopwatch", lambda: 0.0)
+    (permitted,) = world.ask(asked())
+    assert isinstance(permitted, Permitted)
+    return slept
+
+
+RESTRICTING: list[dict[str, Any]] = [
+    {"kind": "grant.revoked", "grant": "g-1"},
+    {"kind": "grant.amended", "grant": "g-1", "scopes": ["likes"]},
+    {"kind": "account.suspended", "account": ALICE},
+    {"kind": "developer.suspended", "developer": "dev-a"},
+    {"kind": "app.suspended", "app": "app-a"},
+    {"kind": "endpoint.retired", "endpoint": "wh-a"},
+]
+
+
+@pytest.mark.parametrize("record", RESTRICTING, ids=lambda record: record["kind"])
+def test_a_restriction_is_answered_when_no_permit_that_was_handed_out_lasts(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch, record: dict[str, Any]
+) -> None:
+    slept = lend(world, monkeypatch)
+    world.report(record | {"at": START_MS})
+    assert slept == [1.0]
+
+
+def test_a_restriction_that_is_handed_in_again_is_waited_for_again(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = lend(world, monkeypatch)
+    results = [world.report(REVOKED)[0] for _ in range(2)]
+    assert [type(result) for result in results] == [Taken, There]
+    assert slept == [1.0, 1.0]
+
+
+def test_the_end_of_a_subscription_is_waited_for_though_it_does_not_name_its_grant(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    created = {"kind": "subscription.created", "subscription": "s-1", "grant": "g-1", "endpoint": "wh-a"}
+    world.report(created | {"at": START_MS})
+    slept = lend(world, monkeypatch)
+    world.report({"kind": "subscription.deleted", "subscription": "s-1", "at": START_MS})
+    assert slept == [1.0]
+
+
+def test_all_restrictions_of_a_call_are_waited_for_together_and_nothing_else_is(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = lend(world, monkeypatch)
+    world.report({"kind": "developer.registered", "developer": "dev-new", "at": START_MS})
+    assert slept == []
+    world.report(*[record | {"at": START_MS} for record in RESTRICTING[2:]])
+    assert slept == [1.0]
+
+
+def test_an_account_is_told_though_the_answer_is_lost(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*given: object) -> None:
+        raise StoreError("lost on purpose")
+
+    suspended = {"kind": "grant.suspended", "grant": "g-1", "at": START_MS}
+    # Whatever would be written behind the entry is lost, and so is the answer.
+    monkeypatch.setattr(type(world.registry), "apply", fail)
+    monkeypatch.setattr(world.reports._inflight, "wait_for_all", fail)
+    with pytest.raises(StoreError):
+        world.report(suspended)
+    monkeypatch.undo()
+    assert isinstance(world.report(suspended)[0], There)
+    (notice,) = world.registry.load_notices(world.tag(ALICE))
+    assert (notice.kind, notice.grant) == ("grant.suspended", "g-1")
+
+
+def test_a_grant_that_is_issued_and_changed_in_one_call_is_told_of_twice(world: DeliveringWorld) -> None:
+    issued = {
+        "kind": "grant.issued",
+        "grant": "g-2",
+        "account": ALICE,
+        "developer": "dev-a",
+        "app": "app-a",
+        "environment": "prod",
+        "scopes": ["posts"],
+        "at": START_MS,
+    }
+    world.report(issued, {"kind": "grant.suspended", "grant": "g-2", "at": START_MS + 1})
+    kinds = [notice.kind for notice in world.registry.load_notices(world.tag(ALICE))]
+    assert kinds == ["grant.issued", "grant.suspended"]
+
+
+def test_a_change_of_a_grant_that_is_issued_in_that_moment_is_handed_in_again(
+    world: DeliveringWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare = world.reports._notices.prepare
+
+    def prepare_too_early(drafts: Any) -> Any:
+        prepared = prepare(drafts)
+        world.append(
+            "grant.issued",
+            "g-2",
+            grant="g-2",
+            account=ALICE,
+            developer="dev-a",
+            app="app-a",
+            environment="prod",
+            scopes=["posts"],
+        )
+        return prepared
+
+    monkeypatch.setattr(world.reports._notices, "prepare", prepare_too_early)
+    suspended = {"kind": "grant.suspended", "grant": "g-2", "at": START_MS + 1}
+    (early,) = world.report(suspended)
+    assert isinstance(early, NotTaken)
+    assert early.code == "conflict"
+    monkeypatch.undo()
+    assert isinstance(world.report(suspended)[0], Taken)
+    assert len(world.registry.load_notices(world.tag(ALICE))) == 1
+
+
+def subscribe_by_records(world: DeliveringWorld) -> None:
+    subscribe(world)
+    created = {"kind": "subscription.created", "subscription": "s-1", "grant": "g-1", "endpoint": "wh-a"}
+    world.report(created | {"at": START_MS})
+
+
+def test_the_end_of_a_subscription_of_this_service_revokes_its_grant(world: DeliveringWorld) -> None:
+    subscribe_by_records(world)
+    deleted = {"kind": "subscription.deleted", "subscription": "s-1", "at": START_MS}
+    results = [world.report(deleted)[0] for _ in range(2)]
+    assert [type(result) for result in results] == [Taken, There]
+    last = world.entries()[-2:]
+    assert [entry["kind"] for entry in last] == ["grant.revoked", "subscription.deleted"]
+    assert (last[0]["grant"], last[0]["at"]) == ("g-1", START_MS)
+    (notice,) = world.registry.load_notices(world.tag(ALICE))
+    assert "The platform ended this." in notice.text
+    (refused,) = world.ask(asked())
+    assert isinstance(refused, NotPermitted)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"kind": "grant.revoked", "grant": "g-1"}, {"kind": "subscription.deleted", "subscription": "s-1"}],
+    ids=lambda record: record["kind"],
+)
+def test_a_row_ends_when_the_record_takes_effect(world: DeliveringWorld, record: dict[str, Any]) -> None:
+    subscribe_by_records(world)
+    world.report(record | {"at": START_MS + 1_000})
+    last = world.registry.load_last_subscription("wh-a", world.tag(ALICE))
+    assert last is not None
+    assert last.ended_at_ms == START_MS + 1_000
+    assert isinstance(world.ask(asked())[0], Permitted)

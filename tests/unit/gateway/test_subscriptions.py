@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -12,12 +13,12 @@ from typing import Any
 import pytest
 
 from ledger.errors import LedgerError, RejectedError, StoreError
+from ledger.gateway.accesses import GrantUnknown
 from ledger.gateway.subscriptions import (
     DuplicateSubscription,
     ScopesRefused,
     SubscriptionLimit,
     SubscriptionLimits,
-    SubscriptionUnknown,
     TokenRevoked,
 )
 from ledger.gateway.webhooks import WebhookUnknown
@@ -85,11 +86,13 @@ def together(count: int, call: Callable[[int], Any]) -> list[Any]:
     return results
 
 
-def give_token(world: GatewayWorld, text: bytes = b"token") -> bytes:
+def give_token(
+    world: GatewayWorld, text: bytes = b"token", scopes: tuple[str, ...] = ("posts", "direct_messages")
+) -> bytes:
     """An access token of Alice's for the app; its hash."""
     token_hash = hashlib.sha256(text).digest()
     world.credentials.put_token(
-        Token(token_hash, "access", world.app.app, world.account().tag, b"sealed", ("posts",), world.clock.ms)
+        Token(token_hash, "access", world.app.app, world.account().tag, b"sealed", scopes, world.clock.ms)
     )
     return token_hash
 
@@ -108,6 +111,7 @@ def permit(world: GatewayWorld, subscription: Subscription, grant: str | None = 
         "dev-acme",
         subscription.app,
         grant or subscription.grant,
+        math.inf,
     )
 
 
@@ -299,7 +303,7 @@ def test_two_processes_that_subscribe_and_unsubscribe_at_once_leave_nothing_half
     assert len(world.entries("grant.issued")) == len(world.entries("grant.revoked")) >= 4
 
 
-def test_a_webhook_that_is_deleted_in_that_moment_ends_the_subscription_again(
+def test_a_webhook_that_is_deleted_in_that_moment_takes_no_subscription_any_more(
     world: GatewayWorld, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = world.registry.count_subscriptions
@@ -310,6 +314,25 @@ def test_a_webhook_that_is_deleted_in_that_moment_ends_the_subscription_again(
         return count(app)
 
     monkeypatch.setattr(world.registry, "count_subscriptions", delete_meanwhile)
+    with pytest.raises(WebhookUnknown):
+        world.subscribe(webhook)
+    assert world.registry.load_subscriptions(webhook.webhook) == []
+    assert world.entries("grant.issued", "grant.revoked") == []
+
+
+def test_a_webhook_that_is_deleted_right_after_its_subscription_ends_it_again(
+    world: GatewayWorld, webhook: Webhook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.account()
+    append = world.sequencer.append_many
+
+    def delete_then(drafts: Any, **options: Any) -> Any:
+        monkeypatch.setattr(world.sequencer, "append_many", append)
+        outcomes = append(drafts, **options)
+        world.webhooks.delete(world.app, webhook.webhook)
+        return outcomes
+
+    monkeypatch.setattr(world.sequencer, "append_many", delete_then)
     with pytest.raises(WebhookUnknown):
         world.subscribe(webhook)
     assert world.registry.load_subscriptions(webhook.webhook) == []
@@ -340,13 +363,13 @@ def test_a_token_that_is_revoked_in_that_moment_ends_the_subscription_again(
 
     def revoke_meanwhile(app: str) -> tuple[int, int]:
         monkeypatch.setattr(world.registry, "count_subscriptions", count)
-        assert world.subscriptions.revoke_app(world.account(), app, channel="account_page") == 0
+        assert world.accesses.revoke_app(world.account(), app, channel="account_page") == 0
         return count(app)
 
     monkeypatch.setattr(world.registry, "count_subscriptions", revoke_meanwhile)
     with pytest.raises(TokenRevoked):
         world.subscribe(webhook, evidence=evidence)
-    assert world.subscriptions.list_access(world.account()) == []
+    assert world.accesses.list_access(world.account()) == []
 
 
 def test_a_live_token_is_no_obstacle(world: GatewayWorld, webhook: Webhook) -> None:
@@ -416,22 +439,48 @@ def test_nothing_starts_any_more_once_unsubscribing_has_returned(
         assert not flight.may_start()
 
 
+def test_a_repeated_call_that_finds_nothing_to_end_heeds_what_another_process_ended(
+    world: GatewayWorld, webhook: Webhook
+) -> None:
+    made = world.subscribe(webhook)
+    with open_beside(world) as other, other.inflight.enter(permit(world, made)) as flight:
+        world.subscriptions.unsubscribe(made, by=f"account:{made.account}", channel="api")
+        other.subscriptions.heed_ended(made.account)
+        assert flight.is_called_off
+
+
+def test_a_revocation_whose_answer_was_lost_has_called_off_what_was_permitted(
+    world: GatewayWorld, webhook: Webhook
+) -> None:
+    made = world.subscribe(webhook)
+    flight = world.inflight.enter(permit(world, made))
+    world.faults.plan("after")
+    with pytest.raises(StoreError):
+        unsubscribe(world, made)
+    assert flight.is_called_off
+    late = world.inflight.enter(permit(world, made))
+    assert late.may_start() is None, "as long as nobody knows whether it was recorded"
+    world.subscriptions.heed_ended(made.account)
+    assert world.inflight.enter(permit(world, made)).may_start() is None
+    assert world.inflight.enter(permit(world, made, grant="g-other")).may_start() is not None
+
+
 def test_unsubscribing_waits_for_an_attempt_that_another_grant_backs(
     world: GatewayWorld, webhook: Webhook
 ) -> None:
     made = world.subscribe(webhook)
     flight = world.inflight.enter(permit(world, made, grant="g-other"))
-    started: list[bool] = []
+    started: list[int | None] = []
     timer = threading.Timer(0.2, lambda: started.append(flight.may_start()))
     timer.start()
     unsubscribe(world, made)
-    assert started == [True]
+    assert started == [world.clock.ms]
     flight.leave()
 
 
 def test_narrowing_leaves_the_rest_and_tells_the_account(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook)
-    world.subscriptions.narrow(made.grant, world.account(), ["posts"])
+    world.accesses.narrow(made.grant, world.account(), ["posts"])
     (entry,) = world.entries("grant.amended")
     assert (entry["scopes"], entry["actor"]) == (["posts"], f"account:{made.account}")
     row = world.registry.load_subscription(webhook.webhook, made.account)
@@ -444,20 +493,20 @@ def test_narrowing_leaves_the_rest_and_tells_the_account(world: GatewayWorld, we
 def test_narrowing_calls_off_what_was_permitted_before(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook)
     with world.inflight.enter(permit(world, made)) as flight:
-        world.subscriptions.narrow(made.grant, world.account(), ["posts"])
+        world.accesses.narrow(made.grant, world.account(), ["posts"])
         assert not flight.may_start()
 
 
 def test_everything_can_be_narrowed_to_something(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook, scopes=["all"])
-    world.subscriptions.narrow(made.grant, world.account(), ["posts", "likes"])
+    world.accesses.narrow(made.grant, world.account(), ["posts", "likes"])
     assert world.entries("grant.amended")[0]["scopes"] == ["likes", "posts"]
 
 
 def test_narrowing_to_the_same_changes_nothing(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook)
     for _ in range(3):
-        world.subscriptions.narrow(made.grant, world.account(), ["posts"])
+        world.accesses.narrow(made.grant, world.account(), ["posts"])
     assert len(world.entries("grant.amended")) == 1
 
 
@@ -465,22 +514,22 @@ def test_narrowing_to_the_same_changes_nothing(world: GatewayWorld, webhook: Web
 def test_what_is_no_narrowing_is_refused(world: GatewayWorld, webhook: Webhook, scopes: list[str]) -> None:
     made = world.subscribe(webhook)
     with pytest.raises(ScopesRefused):
-        world.subscriptions.narrow(made.grant, world.account(), scopes)
+        world.accesses.narrow(made.grant, world.account(), scopes)
     assert world.entries("grant.amended") == []
 
 
 def test_nobody_narrows_anothers_grant(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook)
     for account_id, grant in ((BOB, made.grant), (ALICE, "g-unknown")):
-        with pytest.raises(SubscriptionUnknown):
-            world.subscriptions.narrow(grant, world.account(account_id), ["posts"])
+        with pytest.raises(GrantUnknown):
+            world.accesses.narrow(grant, world.account(account_id), ["posts"])
     assert world.entries("grant.amended") == []
 
 
 def test_a_grant_that_was_widened_in_between_is_narrowed_again(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook)
     for number in range(3):
-        world.subscriptions.narrow(made.grant, world.account(), ["posts"])
+        world.accesses.narrow(made.grant, world.account(), ["posts"])
         world.clock.ms += 1_000
         widened = draft(
             "grant.amended",
@@ -496,7 +545,7 @@ def test_a_grant_that_was_widened_in_between_is_narrowed_again(world: GatewayWor
         members = {name: value for name, value in widened.members.items() if name != "developer"}
         world.append(replace(widened, members=members, changes=(change,)))
         world.clock.ms += 1_000
-    world.subscriptions.narrow(made.grant, world.account(), ["posts"])
+    world.accesses.narrow(made.grant, world.account(), ["posts"])
     assert world.entries("grant.amended")[-1]["scopes"] == ["posts"]
     assert len(world.entries("grant.amended")) == 7
 
@@ -505,7 +554,7 @@ def test_of_many_that_narrow_alike_at_once_one_is_recorded(either_world: Gateway
     world, webhook = either_world, either_world.register()
     made = world.subscribe(webhook)
     account = world.account()
-    results = together(6, lambda _: world.subscriptions.narrow(made.grant, account, ["posts"]))
+    results = together(6, lambda _: world.accesses.narrow(made.grant, account, ["posts"]))
     assert results == [None] * 6
     assert len(world.entries("grant.amended")) == 1
 
@@ -514,12 +563,12 @@ def test_revoking_an_app_ends_all_its_grants_and_its_tokens(world: GatewayWorld,
     token_hash = give_token(world)
     second = world.register("https://b.example/hook", "dev")
     grants = {world.subscribe(one).grant for one in (webhook, second)}
-    assert world.subscriptions.revoke_app(world.account(), world.app.app, channel="account_page") == 2
+    assert world.accesses.revoke_app(world.account(), world.app.app, channel="account_page") == 2
     assert {entry["grant"] for entry in world.entries("grant.revoked")} == grants
     token = world.credentials.load_token(token_hash)
     assert token is not None
     assert token.revoked_at_ms == world.clock.ms
-    assert world.subscriptions.list_access(world.account()) == []
+    assert world.accesses.list_access(world.account()) == []
 
 
 def test_revoking_an_app_leaves_other_apps_and_accounts_alone(world: GatewayWorld, webhook: Webhook) -> None:
@@ -531,7 +580,7 @@ def test_revoking_an_app_leaves_other_apps_and_accounts_alone(world: GatewayWorl
         world.subscriptions.subscribe(other.app, elsewhere, world.account(), ["posts"], None),
     ]
     world.subscribe(webhook)
-    assert world.subscriptions.revoke_app(world.account(), world.app.app, channel="account_page") == 1
+    assert world.accesses.revoke_app(world.account(), world.app.app, channel="account_page") == 1
     assert [
         *world.registry.load_subscriptions(webhook.webhook),
         *world.registry.load_subscriptions(elsewhere.webhook),
@@ -540,7 +589,7 @@ def test_revoking_an_app_leaves_other_apps_and_accounts_alone(world: GatewayWorl
 
 def test_revoking_an_app_without_grants_revokes_its_tokens(world: GatewayWorld) -> None:
     token_hash = give_token(world)
-    assert world.subscriptions.revoke_app(world.account(), world.app.app, channel="account_page") == 0
+    assert world.accesses.revoke_app(world.account(), world.app.app, channel="account_page") == 0
     token = world.credentials.load_token(token_hash)
     assert token is not None
     assert token.revoked_at_ms is not None
@@ -548,7 +597,7 @@ def test_revoking_an_app_without_grants_revokes_its_tokens(world: GatewayWorld) 
 
 def test_an_account_sees_what_it_granted_in_words(world: GatewayWorld, webhook: Webhook) -> None:
     made = world.subscribe(webhook, scopes=["likes"])
-    (access,) = world.subscriptions.list_access(world.account())
+    (access,) = world.accesses.list_access(world.account())
     assert (access.app_name, access.developer_name, access.environment) == ("Acme Box", "Acme", "prod")
     assert (access.grant, access.webhook_host) == (made.grant, "a.example")
     assert access.data == ("your likes, and likes of your posts",)
@@ -557,16 +606,14 @@ def test_an_account_sees_what_it_granted_in_words(world: GatewayWorld, webhook: 
 
 def test_everything_is_said_scope_by_scope(world: GatewayWorld, webhook: Webhook) -> None:
     world.subscribe(webhook, scopes=["all"])
-    assert len(world.subscriptions.list_access(world.account())[0].data) == 8
+    assert len(world.accesses.list_access(world.account())[0].data) == 8
 
 
 CALLS: dict[str, Callable[[GatewayWorld, Webhook, list[Subscription]], Any]] = {
     "subscribe": lambda world, webhook, made: world.subscribe(webhook, BOB),
     "unsubscribe": lambda world, webhook, made: unsubscribe(world, made[0]),
-    "narrow": lambda world, webhook, made: world.subscriptions.narrow(
-        made[0].grant, world.account(), ["posts"]
-    ),
-    "revoke_app": lambda world, webhook, made: world.subscriptions.revoke_app(
+    "narrow": lambda world, webhook, made: world.accesses.narrow(made[0].grant, world.account(), ["posts"]),
+    "revoke_app": lambda world, webhook, made: world.accesses.revoke_app(
         world.account(), world.app.app, channel="account_page"
     ),
 }

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -342,11 +344,22 @@ def test_deleting_leaves_the_other_webhooks_alone(world: GatewayWorld) -> None:
     assert world.registry.load_subscriptions(second.webhook) == [kept]
 
 
-def permit(world: GatewayWorld, webhook: Webhook, seq: int) -> Permit:
+def permit(world: GatewayWorld, webhook: Webhook, seq: int, ends_at_s: float = math.inf) -> Permit:
     """A permit of somebody for ``webhook``, decided as entry ``seq``."""
     until_ms = world.clock.ms + 1_000
     return Permit(
-        seq, bytes(32), "d-1", 1, webhook.webhook, URL, until_ms, "a_" + "0" * 32, "dev-x", "x", "g-x"
+        seq,
+        bytes(32),
+        "d-1",
+        1,
+        webhook.webhook,
+        URL,
+        until_ms,
+        "a_" + "0" * 32,
+        "dev-x",
+        "x",
+        "g-x",
+        ends_at_s,
     )
 
 
@@ -357,14 +370,21 @@ def test_deleting_calls_off_what_was_permitted_before(world: GatewayWorld) -> No
         assert not flight.may_start()
 
 
-def test_deleting_waits_for_what_it_cannot_call_off(world: GatewayWorld) -> None:
+def test_deleting_again_heeds_what_another_process_deleted(world: GatewayWorld) -> None:
     webhook = world.register()
-    flight = world.inflight.enter(permit(world, webhook, 1_000_000))
-    started: list[bool] = []
-    threading.Timer(0.2, lambda: started.append(flight.may_start())).start()
+    with open_beside(world) as other, other.inflight.enter(permit(world, webhook, 1)) as flight:
+        world.webhooks.delete(world.app, webhook.webhook)
+        with pytest.raises(WebhookUnknown):
+            other.webhooks.delete(world.app, webhook.webhook)
+        assert flight.is_called_off
+
+
+def test_deleting_waits_for_the_end_of_what_it_cannot_call_off(world: GatewayWorld) -> None:
+    webhook = world.register()
+    began_s = time.monotonic()
+    assert world.inflight.lend(permit(world, webhook, 1_000_000, ends_at_s=began_s + 0.5))
     world.webhooks.delete(world.app, webhook.webhook)
-    assert started == [True]
-    flight.leave()
+    assert time.monotonic() >= began_s + 0.5
 
 
 def test_whoever_subscribes_while_a_webhook_is_deleted_is_ended_with_the_others(

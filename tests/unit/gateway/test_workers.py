@@ -47,3 +47,5 @@ def test_what_work_raises_is_logged_and_the_thread_goes_on() -> None:
         workers.put(1)
     assert done == [1]
     assert [line["event"] for line in told] == ["workers.failed"]
+    assert told[0]["error"].startswith("ValueError at ")
+    assert "on purpose" not in str(told)

@@ -7,7 +7,7 @@ from typing import Any
 from ledger.reporting.flow_chart import LINKS_MAX
 from ledger.reporting.reenactment_report import render_reenactment
 from tests.support.html_outline import Element, parse_page
-from tests.support.report_samples import calm_reenactment_report, reenactment_report
+from tests.support.report_samples import calm_reenactment_report, reenactment_report, service_section
 
 
 def _page(report: dict[str, Any]) -> Element:
@@ -174,3 +174,22 @@ def test_bars_have_lengths_in_proportion_to_their_numbers() -> None:
 
 def test_equal_reports_give_equal_pages() -> None:
     assert render_reenactment(reenactment_report()) == render_reenactment(reenactment_report())
+
+
+def test_a_play_through_the_service_stands_beside_the_fault_with_its_own_figures() -> None:
+    page = _page(reenactment_report() | {"service": service_section()})
+    rows = _rows(page, "table-service")
+    assert list(rows.values()) == [
+        ["3,214", "23", "–"],
+        ["3,214", "0", "12"],
+        ["2,897", "0", "327"],
+    ]
+    assert "2,864 deliveries arrived 2,864" in _part(page, "service").words
+    assert "grantledger verify --db reenactment-out/service.db" in _part(page, "service").words
+    assert "#service" in {link.attributes.get("href") for link in page.all("a")}
+
+
+def test_without_a_service_the_page_says_nothing_of_one() -> None:
+    page = _page(reenactment_report())
+    assert "service" not in {element.attributes.get("id") for element in page.all()}
+    assert "#service" not in {link.attributes.get("href") for link in page.all("a")}

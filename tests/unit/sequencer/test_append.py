@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from ledger.core import canonical
 from ledger.errors import ConflictError, ForkError, RejectedError, StoreError
@@ -352,3 +353,17 @@ def test_threads_that_compute_keep_the_interpreter_no_longer_than_committing_can
     finally:
         sys.setswitchinterval(found_seconds)
     assert left_seconds == pytest.approx(min(before_seconds, SWITCH_INTERVAL_SECONDS))
+
+
+def test_the_log_says_where_a_fault_was_and_nothing_of_what_it_was_given(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(uids: object) -> None:
+        raise ValueError("invalid text: 783214 hunter2")
+
+    monkeypatch.setattr(world.store, "fetch_by_uids", fail)
+    with capture_logs() as told, pytest.raises(ValueError, match="hunter2"):
+        world.sequencer.append(draft("developer.registered", "dev-odd", developer="dev-odd"))
+    (line,) = [one for one in told if one["event"] == "sequencer.failed"]
+    assert line["error"].startswith("ValueError at ")
+    assert "hunter2" not in str(told)

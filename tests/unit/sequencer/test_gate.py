@@ -332,6 +332,12 @@ def test_what_was_taken_from_one_webhook_is_not_sent_there_under_the_grant_of_an
     assert decision.code == "SCOPE_NARROWED"
 
 
+def test_a_subscription_is_no_leave_to_send_to_another_webhook_of_the_app(two_webhooks: World) -> None:
+    decision = refused(two_webhooks.sequencer.request(attempt("d-1", endpoint="wh-b", subscription="s-1")))
+    assert decision.code == "NO_GRANT"
+    permitted(two_webhooks.sequencer.request(attempt("d-2", endpoint="wh-b")))
+
+
 def test_a_subscription_that_the_log_does_not_know_says_nothing(two_webhooks: World) -> None:
     permitted(two_webhooks.sequencer.request(attempt("d-1", subscription="s-elsewhere")))
     permitted(two_webhooks.sequencer.request(attempt("d-2")))

@@ -1,131 +1,208 @@
-"""The keys that the sealer finds in an entry's bytes are those that the core finds in its members."""
+"""The stored index goes on from what is stored, as long as that is this log's and what was sealed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from ledger.core import canonical
-from ledger.core.index import index_keys
 from ledger.core.merkle import hash_leaf
-from ledger.errors import ForkError
+from ledger.engines.stored_index import StoredIndex
+from ledger.errors import DamagedIndexError, ForkError
 from ledger.ports import EntryStore, StoredEntry
+from ledger.ports.index import IndexState
 from ledger.sequencer import log_index
-from ledger.sequencer.log_index import LogIndex, checked_rows
-
-
-class RecordingIndex:
-    """A ``GrowingIndex`` that keeps the keys of each entry by name."""
-
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self.entries: list[tuple[int, bytes, list[str]]] = []
-
-    def number_of(self, key: str) -> int:
-        if key not in self.names:
-            self.names.append(key)
-        return self.names.index(key)
-
-    def append(self, first: int, leaf_hashes: Sequence[bytes], keys: Sequence[Sequence[int]]) -> None:
-        for place, (leaf, numbers) in enumerate(zip(leaf_hashes, keys, strict=True)):
-            self.entries.append((first + place, leaf, sorted(self.names[number] for number in numbers)))
-
-    def root(self) -> bytes:
-        return bytes(32)
+from ledger.sequencer.log_index import LogIndex, SealedMap
+from tests.support.stored_index import MemoryRows
 
 
 class Rows:
-    """The part of an ``EntryStore`` that an index reads."""
+    """The part of an ``EntryStore`` that an index reads; counts what was read."""
 
     def __init__(self, *datas: bytes) -> None:
         self.rows = [StoredEntry(seq, f"u-{seq}", hash_leaf(data), data) for seq, data in enumerate(datas)]
+        self.fetched = 0
 
     def fetch_range(self, start: int, end: int) -> Iterator[StoredEntry]:
+        self.fetched += len(self.rows[start:end])
         return iter(self.rows[start:end])
 
+    def leaf_hashes(self, start: int, end: int) -> bytes:
+        return b"".join(row.leaf_hash for row in self.rows[start:end])
 
-def store_of(*datas: bytes) -> EntryStore:
-    return cast(EntryStore, Rows(*datas))
-
-
-def keys_in(*datas: bytes) -> list[list[str]]:
-    index = RecordingIndex()
-    LogIndex(index).extend(store_of(*datas), len(datas))
-    assert [(seq, leaf) for seq, leaf, _ in index.entries] == [
-        (seq, hash_leaf(data)) for seq, data in enumerate(datas)
-    ]
-    return [keys for _, _, keys in index.entries]
+    def as_store(self) -> EntryStore:
+        return cast(EntryStore, self)
 
 
-names = st.sampled_from(["a", "b", "c", ""])
-odd: st.SearchStrategy[Any] = st.sampled_from([None, 5, True, [], {}, ["a"], {"developer": "a"}])
-often_names = st.one_of(names, names, names, odd)
-receivers = st.one_of(
-    st.fixed_dictionaries({}, optional={"developer": often_names, "app": often_names}), often_names
-)
-subjects = st.one_of(st.lists(names, max_size=3), st.lists(often_names, max_size=3), odd)
-members_of_entries = st.fixed_dictionaries(
-    {},
-    optional={
-        "account": often_names,
-        "developer": often_names,
-        "previous_developer": often_names,
-        "processor": often_names,
-        "received_by": receivers,
-        "subjects": subjects,
-        "kind": names,
-    },
-)
+def entries(count: int, name: str = "a") -> list[bytes]:
+    return [canonical.encode({"account": f"{name}{number % 7}", "seq": number}) for number in range(count)]
 
 
-@given(st.lists(members_of_entries, max_size=8))
-def test_the_keys_of_an_entrys_bytes_are_those_of_its_members(entries: list[dict[str, Any]]) -> None:
-    # As JSON of any form: the database may hold bytes that no entry has.
-    datas = [json.dumps(entry).encode() for entry in entries]
-    assert keys_in(*datas) == [index_keys(entry) for entry in entries]
+def sealed(store: Rows, size: int) -> SealedMap:
+    """What ``index.sealed`` over the first ``size`` entries says."""
+    root = LogIndex(store.as_store(), StoredIndex(MemoryRows())).extend(size)
+    return SealedMap(size, root, b"checkpoint over %d" % size)
 
 
-def test_pairs_are_forgotten_when_there_are_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_index, "PAIRS_REMEMBERED_MAX", 2)
-    entries: list[dict[str, canonical.JsonValue]] = [
-        {"account": f"a{number % 4}", "developer": "d"} for number in range(12)
-    ]
-    assert keys_in(*map(canonical.encode, entries)) == [index_keys(entry) for entry in entries]
+@pytest.fixture
+def rows() -> MemoryRows:
+    return MemoryRows()
 
 
-def test_an_index_goes_on_where_it_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_index, "BLOCK_ENTRIES", 3)
-    entries = [canonical.encode({"account": f"a{number}"}) for number in range(10)]
-    recording = RecordingIndex()
-    index = LogIndex(recording)
-    for size in (4, 4, 10):
-        index.extend(store_of(*entries), size)
-        assert index.size == size
-    assert [(seq, keys) for seq, _, keys in recording.entries] == [
-        (seq, [f"acct:a{seq}"]) for seq in range(10)
-    ]
+@pytest.fixture
+def open_index(rows: MemoryRows) -> Callable[[Rows], LogIndex]:
+    """Open the index as another process would."""
+    return lambda store: LogIndex(store.as_store(), StoredIndex(rows))
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"[]", b'"a"', b'{"account":"a"', b"{}x", b'{"account":"\xff"}', b'{"a":' + b"[" * 50_000]
-)
-def test_bytes_that_are_no_entry_end_in_a_fork_error(data: bytes) -> None:
-    with pytest.raises(ForkError, match="entry 1 in the database is no entry"):
-        keys_in(b"{}", data)
+Open = Callable[[Rows], LogIndex]
 
 
-def test_an_entry_that_is_missing_is_a_fork_error() -> None:
-    with pytest.raises(ForkError, match="entry 2 is missing"):
-        LogIndex(RecordingIndex()).extend(store_of(b"{}", b"{}"), 3)
+def test_nothing_is_stored_before_it_is_published(rows: MemoryRows, open_index: Open) -> None:
+    index = open_index(Rows(*entries(20)))
+    root = index.extend(20)
+    assert rows.state is None
+    index.publish(b"note")
+    assert rows.state == IndexState(20, root, hash_leaf(entries(20)[-1]), b"note")
 
 
-def test_a_row_whose_leaf_hash_is_not_its_bytes_is_a_fork_error() -> None:
-    rows = Rows(b"{}", b"{}")
-    rows.rows[1] = rows.rows[1]._replace(data=b'{"account":"a"}')
-    with pytest.raises(ForkError, match="entry 1 in the database is not what was appended"):
-        list(checked_rows(cast(EntryStore, rows), 0, 2))
+def test_only_what_is_new_is_read(rows: MemoryRows, open_index: Open) -> None:
+    store = Rows(*entries(20))
+    index = open_index(store)
+    index.extend(12)
+    index.publish(b"note")
+    store.fetched = 0
+    assert open_index(store).extend(20) == sealed(Rows(*entries(20)), 20).map_root
+    assert store.fetched == 8
+
+
+def test_an_index_that_is_one_seal_behind_catches_up(rows: MemoryRows, open_index: Open) -> None:
+    store = Rows(*entries(20))
+    index = open_index(store)
+    index.extend(12)
+    index.publish(b"older")
+    index.catch_up(sealed(store, 20))
+    assert rows.state is not None
+    assert (rows.state.map_size, rows.state.note) == (20, b"checkpoint over 20")
+
+
+def test_an_index_that_was_deleted_is_made_anew(rows: MemoryRows, open_index: Open) -> None:
+    store = Rows(*entries(20))
+    open_index(store).catch_up(sealed(store, 20))
+    whole = dict(rows.rows)
+    rows.clear()
+    open_index(store).catch_up(sealed(store, 20))
+    assert rows.rows == whole
+
+
+@pytest.mark.parametrize("others", [entries(30), entries(12), entries(5, "b"), entries(40, "b")])
+def test_an_index_of_other_entries_is_dropped_and_made_anew(
+    rows: MemoryRows, open_index: Open, others: list[bytes]
+) -> None:
+    other = Rows(*others)
+    open_index(other).catch_up(sealed(other, len(others)))
+    store = Rows(*entries(20))
+    open_index(store).catch_up(sealed(store, 20))
+    expected = MemoryRows()
+    LogIndex(store.as_store(), StoredIndex(expected)).catch_up(sealed(store, 20))
+    if len(others) <= 20 or others[:20] != entries(20):
+        assert (rows.state, rows.rows) == (expected.state, expected.rows)
+
+
+def test_an_index_with_far_to_go_is_stored_in_pieces_and_resumed(
+    rows: MemoryRows, open_index: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(log_index, "CHUNK_ENTRIES", 10)
+    monkeypatch.setattr(log_index, "BLOCK_ENTRIES", 4)
+    store = Rows(*entries(47))
+    told: list[tuple[int, int]] = []
+    index = LogIndex(store.as_store(), StoredIndex(rows), lambda done, total: told.append((done, total)))
+    index.extend(47)
+    assert told[:3] == [(4, 47), (8, 47), (10, 47)]
+    assert told[-1] == (47, 47)
+    assert rows.state is not None
+    assert (rows.state.map_size, rows.state.note) == (40, None)
+    expected = sealed(store, 47)
+    store.fetched = 0
+    # The process died here.
+    open_index(store).catch_up(expected)
+    assert store.fetched == 7
+    assert rows.state.map_root == expected.map_root
+
+
+def test_an_interrupted_reindexing_goes_on(
+    rows: MemoryRows, open_index: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Rows(*entries(47))
+    expected = sealed(store, 47)
+    monkeypatch.setattr(log_index, "CHUNK_ENTRIES", 10)
+    open_index(store).build(47)
+    store.fetched = 0
+    open_index(store).make_anew(expected)
+    assert store.fetched == 7
+    open_index(store).make_anew(expected)
+    assert store.fetched == 54
+
+
+def test_reindexing_makes_a_damaged_index_anew_whole_or_half_made(
+    rows: MemoryRows, open_index: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Rows(*entries(47))
+    expected = sealed(store, 47)
+    monkeypatch.setattr(log_index, "CHUNK_ENTRIES", 10)
+    open_index(store).build(47)
+    rows.pages[""] = bytes(len(rows.pages[""]))
+    with pytest.raises(DamagedIndexError, match="reindex"):
+        open_index(store).catch_up(expected)
+    open_index(store).make_anew(expected)
+    assert rows.state is not None
+    assert rows.state.map_root == expected.map_root
+
+
+def test_an_index_with_another_root_than_the_sealed_one_is_damaged(
+    rows: MemoryRows, open_index: Open
+) -> None:
+    store = Rows(*entries(20))
+    open_index(store).catch_up(sealed(store, 20))
+    assert rows.state is not None
+    rows.state = rows.state._replace(map_root=bytes(32))
+    with pytest.raises(DamagedIndexError, match="reindex"):
+        open_index(store).catch_up(sealed(store, 20))
+
+
+def test_an_older_index_that_does_not_lead_to_the_sealed_root_is_damaged(
+    rows: MemoryRows, open_index: Open
+) -> None:
+    store, other = Rows(*entries(20)), Rows(*entries(12, "b"))
+    open_index(other).catch_up(sealed(other, 12))
+    assert rows.state is not None
+    # Another log's index, made to look like this one's.
+    rows.state = rows.state._replace(head=store.rows[11].leaf_hash)
+    with pytest.raises(DamagedIndexError, match="reindex"):
+        open_index(store).catch_up(sealed(store, 20))
+    assert rows.state.map_size == 12
+
+
+def test_entries_that_give_another_root_than_the_sealed_one_are_a_fork(open_index: Open) -> None:
+    store = Rows(*entries(20))
+    lie = sealed(store, 20)._replace(map_root=bytes(32))
+    with pytest.raises(ForkError, match="another map root"):
+        open_index(store).catch_up(lie)
+
+
+def test_an_index_that_is_ahead_of_what_was_sealed_is_kept_and_not_shown(
+    rows: MemoryRows, open_index: Open
+) -> None:
+    store = Rows(*entries(30))
+    open_index(store).catch_up(sealed(store, 30))
+    open_index(store).catch_up(sealed(store, 20))
+    assert rows.state is not None
+    assert (rows.state.map_size, rows.state.note) == (30, None)
+
+
+def test_a_smaller_index_than_the_stored_one_is_made_from_the_beginning(open_index: Open) -> None:
+    store = Rows(*entries(30))
+    open_index(store).catch_up(sealed(store, 30))
+    assert open_index(store).extend(20) == sealed(store, 20).map_root

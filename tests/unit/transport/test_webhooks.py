@@ -129,6 +129,19 @@ def test_a_permit_that_ends_while_it_is_asked_about_leaves_not_one_byte(world: W
     assert (seen.disclosure, seen.is_called_off, server.accepted, server.bytes_read()) == ("none", True, 1, 0)
 
 
+@pytest.mark.parametrize("is_asked", [False, True], ids=["before", "while it is asked about"])
+def test_a_clock_that_went_back_does_not_make_a_permit_last(is_asked: bool) -> None:
+    seconds = [4.0]
+    with World(stopwatch=lambda: seconds[0]) as world:
+        server = world.serve()
+        world.clock.at_ms = NOW_MS - 7_200_000
+        asked = Asked(before=lambda: seconds.__setitem__(0, 5.0))
+        seconds[0] = 4.9 if is_asked else 5.0
+        seen = world.post(b"secret", may_start=asked, ends_at_s=5.0).observed
+        assert (seen.disclosure, seen.is_called_off, asked.times) == ("none", True, int(is_asked))
+        assert server.bytes_read() == 0
+
+
 def test_a_permit_lasts_to_its_last_millisecond(world: World) -> None:
     server = world.serve()
     asked = Asked(before=lambda: setattr(world.clock, "at_ms", NOW_MS + 999))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, Self
 
@@ -104,6 +105,7 @@ class World:
             "developer": "dev-a",
             "app": "app-a",
             "grant": "g-1",
+            "ends_at_s": math.inf,
         }
         return Permit(**known | members)
 
@@ -115,4 +117,9 @@ class World:
         headers: dict[str, str] | None = None,
         **members: Any,
     ) -> Answer:
-        return self.webhooks.post(self.permit(**members), headers or {}, body, may_start)
+        """Send; ``may_start`` says whether, and the clock when."""
+
+        def start() -> int | None:
+            return self.clock.now_ms() if may_start() else None
+
+        return self.webhooks.post(self.permit(**members), headers or {}, body, start)
