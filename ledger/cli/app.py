@@ -17,20 +17,30 @@ from ledger.cli import (
     account,
     apikey,
     app_noun,
+    canary,
+    check,
     check_ticket,
     developer,
+    drill,
+    egress_proxy,
     exposure,
+    history,
     imports,
     init,
     log,
+    monitor,
+    prove,
     receiver,
     reenact,
+    reindex,
     seal,
     serve,
     show,
     sign_request,
     status,
     verify,
+    verify_script,
+    witness,
 )
 from ledger.cli.exits import INTERRUPTED, OK, UNUSABLE, status_of
 from ledger.cli.output import Output
@@ -105,10 +115,16 @@ def begin_session(
 app.command("init")(init.init)
 app.command("import")(imports.import_records)
 app.command("seal")(seal.seal)
+app.command("reindex")(reindex.reindex)
 app.command("verify")(verify.verify)
+app.command("monitor")(monitor.monitor)
 app.command("exposure")(exposure.exposure)
 app.command("status")(status.status)
 app.command("show")(show.show)
+app.add_typer(prove.app, name="prove")
+app.command("check")(check.check)
+app.command("verify-script")(verify_script.verify_script)
+app.command("history")(history.history)
 app.add_typer(log.app, name="log")
 app.command("serve")(serve.serve)
 app.add_typer(developer.app, name="developer")
@@ -117,8 +133,12 @@ app.add_typer(account.app, name="account")
 app.add_typer(apikey.app, name="apikey")
 app.command("check-ticket")(check_ticket.check)
 app.command("sign-request")(sign_request.sign_request)
+app.add_typer(witness.app, name="witness")
 app.add_typer(receiver.app, name="receiver")
+app.add_typer(canary.app, name="canary")
+app.add_typer(egress_proxy.app, name="egress-proxy")
 app.command("reenact")(reenact.reenact)
+app.command("drill")(drill.drill)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

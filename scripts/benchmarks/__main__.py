@@ -214,6 +214,13 @@ def bench_monitor(options: argparse.Namespace, scratch: Path) -> Row:
     return monitor.bench_monitor(options, scratch)
 
 
+def bench_drill(options: argparse.Namespace, scratch: Path) -> Row:
+    """Misdeliveries on purpose, ``--entries`` of each kind: how soon they are noticed, median and worst."""
+    from benchmarks import drill
+
+    return drill.bench_drill(options, scratch)
+
+
 BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "append": (bench_append, 200_000),
     "callers": (bench_callers, 20_000),
@@ -227,6 +234,7 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "authorizations": (bench_authorizations, 64_000),
     "records": (bench_records, 200_000),
     "monitor": (bench_monitor, 1_000_000),
+    "drill": (bench_drill, 10),
 }
 
 
