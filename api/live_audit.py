@@ -20,7 +20,7 @@ import structlog
 
 from api.metrics import Metrics
 from ledger.errors import StoreError, UsageError
-from ledger.monitor.log_monitor import StateLock
+from ledger.monitor.state_lock import StateLock
 from ledger.settings import Settings
 
 LOW_PRIORITY = 5

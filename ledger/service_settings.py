@@ -7,14 +7,18 @@
 ``GRANTLEDGER_HOST_OVERRIDES``         development only: hosts that are on this machine, as
                                        ``a.example=127.0.0.1:8443,b.example=127.0.0.1:8444``, or a file of such lines
 ``GRANTLEDGER_TRUSTED_CA``             development only: a file of certificates to trust instead of the system's
+``GRANTLEDGER_EGRESS_PROXY``           ``HOST:PORT`` of the egress proxy that everything sent passes through
 ``GRANTLEDGER_DISPATCH_THREADS``       deliveries at the same time in all; else 96
 ``GRANTLEDGER_DISPATCH_PER_WEBHOOK``   deliveries at the same time to one webhook; else 8
 ``GRANTLEDGER_SEAL_SECONDS``           seconds between two seals; else 5
 ``GRANTLEDGER_AUDIT_SECONDS``          seconds between two verifications of the whole log; 0: none; else 300
+``GRANTLEDGER_FOLLOW_SECONDS``         seconds between two looks at what is new in the log; 0: none; else 0.5
 ``GRANTLEDGER_RETENTION_DAYS``         how long events are kept for retries and replays, 1 to 30; else 5
 ``GRANTLEDGER_PREMIUM_WEBHOOKS``       webhooks of one environment of a premium app; else 1
 ``GRANTLEDGER_WEBHOOKS``               webhooks of an app in enterprise and v2 calls; else 5
 ``GRANTLEDGER_SUBSCRIPTIONS``          subscriptions of one app; else 100000
+``GRANTLEDGER_PUBLIC_ENTRIES``         1: entry bundles of the published log are shown to everybody, and not to
+                                       auditors alone; else 0
 ``GRANTLEDGER_RATE_LIMITS``            calls in 15 minutes by family, ``webhooks=15,subscriptions=500,list=50,
                                        count=15,replay=5``; families left out keep these
 =====================================  ==========================================================================
@@ -51,14 +55,17 @@ class ServiceSettings:
     external_urls: tuple[str, ...]
     host_overrides: str | None = None
     trusted_ca_file: Path | None = None
+    egress_proxy: tuple[str, int] | None = None
     dispatch_threads: int = 96
     dispatch_per_webhook: int = 8
     seal_seconds: float = 5.0
     audit_seconds: float = 300.0
+    follow_seconds: float = 0.5
     retention_days: int = 5
     premium_webhooks_max: int = 1
     webhooks_max: int = 5
     subscriptions_max: int = 100_000
+    public_entries: bool = False
     rate_limits: Mapping[str, int] = field(default_factory=lambda: RATE_LIMITS)
 
 
@@ -67,7 +74,7 @@ def load_service_settings(environ: Mapping[str, str], listen: str | None = None)
 
     Raises SettingsError, whose text names the setting and the fix.
     """
-    host, port = _parse_listen(listen or environ.get(f"{_PREFIX}LISTEN") or DEFAULT_LISTEN)
+    host, port = parse_listen(listen or environ.get(f"{_PREFIX}LISTEN") or DEFAULT_LISTEN)
     ca_file = environ.get(f"{_PREFIX}TRUSTED_CA")
     return ServiceSettings(
         listen_host=host,
@@ -75,24 +82,37 @@ def load_service_settings(environ: Mapping[str, str], listen: str | None = None)
         external_urls=_external_urls(environ, host, port),
         host_overrides=environ.get(f"{_PREFIX}HOST_OVERRIDES") or None,
         trusted_ca_file=Path(ca_file).expanduser() if ca_file else None,
+        egress_proxy=_parse_proxy(environ.get(f"{_PREFIX}EGRESS_PROXY")),
         dispatch_threads=_integer(environ, "DISPATCH_THREADS", 96, 1, 256),
         dispatch_per_webhook=_integer(environ, "DISPATCH_PER_WEBHOOK", 8, 1, 64),
         seal_seconds=_seconds(environ, "SEAL_SECONDS", 5.0, least=0.2),
         audit_seconds=_seconds(environ, "AUDIT_SECONDS", 300.0, least=0.0),
+        follow_seconds=_seconds(environ, "FOLLOW_SECONDS", 0.5, least=0.0),
         retention_days=_integer(environ, "RETENTION_DAYS", 5, 1, 30),
         premium_webhooks_max=_integer(environ, "PREMIUM_WEBHOOKS", 1, 1, 1_000),
         webhooks_max=_integer(environ, "WEBHOOKS", 5, 1, 1_000),
         subscriptions_max=_integer(environ, "SUBSCRIPTIONS", 100_000, 1, 100_000_000),
+        public_entries=bool(_integer(environ, "PUBLIC_ENTRIES", 0, 0, 1)),
         rate_limits=_rate_limits(environ),
     )
 
 
-def _parse_listen(text: str) -> tuple[str, int]:
+def parse_listen(text: str) -> tuple[str, int]:
+    """Host and port of ``HOST:PORT``; raises SettingsError for any other text."""
     host, separator, port = text.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not host or not port.isdecimal() or int(port) > 65_535:
         raise SettingsError(f"{_PREFIX}LISTEN {text!r} is not HOST:PORT, for example {DEFAULT_LISTEN}")
     return host, int(port)
+
+
+def _parse_proxy(text: str | None) -> tuple[str, int] | None:
+    if not text:
+        return None
+    host, separator, port = text.rpartition(":")
+    if not separator or not host or not port.isdecimal() or not 0 < int(port) <= 65_535:
+        raise SettingsError(f"{_PREFIX}EGRESS_PROXY {text!r} is not HOST:PORT, for example 127.0.0.1:8500")
+    return host.removeprefix("[").removesuffix("]"), int(port)
 
 
 def _external_urls(environ: Mapping[str, str], host: str, port: int) -> tuple[str, ...]:

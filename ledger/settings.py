@@ -7,6 +7,8 @@
 ``GRANTLEDGER_KEY_FILE``         the file of the operator's key; else ``<database>.keys/operator.key``
 ``GRANTLEDGER_LOG_KEY_FILE``     the file of the log's signing key; else ``<database>.keys/log.key``
 ``GRANTLEDGER_CHECKPOINT_FILE``  the record of the last signed checkpoint; else ``<database>.checkpoint``
+``GRANTLEDGER_WITNESS_POLICY``   a policy file: checkpoints without its quorum of cosignatures are not published; else
+                                 none is asked for
 ``GRANTLEDGER_STATE_DIR``        where ``verify`` remembers checkpoints; else the user's state directory
 ===============================  ============================================================================
 
@@ -34,6 +36,7 @@ _KEY_FILE = "GRANTLEDGER_KEY_FILE"
 _LOG_KEY_FILE = "GRANTLEDGER_LOG_KEY_FILE"
 _CHECKPOINT_FILE = "GRANTLEDGER_CHECKPOINT_FILE"
 _STATE_DIR = "GRANTLEDGER_STATE_DIR"
+_WITNESS_POLICY = "GRANTLEDGER_WITNESS_POLICY"
 
 _SQLITE_SCHEMES = ("sqlite", "sqlite+pysqlite")
 
@@ -54,6 +57,7 @@ class Settings:
     log_key_file: Path
     checkpoint_file: Path
     state_directory: Path
+    witness_policy_file: Path | None = None
 
 
 def load_settings(environ: Mapping[str, str], database: str | None = None) -> Settings:
@@ -75,6 +79,7 @@ def load_settings(environ: Mapping[str, str], database: str | None = None) -> Se
         log_key_file=_path(environ, _LOG_KEY_FILE, keys / "log.key"),
         checkpoint_file=_path(environ, _CHECKPOINT_FILE, beside.with_name(beside.name + ".checkpoint")),
         state_directory=_state_directory(environ),
+        witness_policy_file=Path(policy).expanduser() if (policy := environ.get(_WITNESS_POLICY)) else None,
     )
 
 

@@ -7,15 +7,16 @@ takes from it neither key nor state.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from ledger.audit.cosigners import WitnessDemand
 from ledger.audit.identities import IdentityCheck
 from ledger.audit.signed_state import EarlierCheckpoint
 from ledger.audit.verify import Request, Verified, verify
 from ledger.core.checkpoint import parse_checkpoint
 from ledger.core.entries import LedgerOpened, decode_entry
-from ledger.core.note import parse_note, parse_vkey
+from ledger.core.note import Verifier, parse_note, parse_vkey
 from ledger.engines.codec import MsgspecCodec
 from ledger.errors import FormatError, LedgerError, SettingsError, UsageError
 from ledger.ports import Engine, LogSource
@@ -23,17 +24,22 @@ from ledger.settings import Settings
 from ledger.store.database_log import DatabaseLog
 from ledger.store.remembered import RememberedCheckpoints
 from ledger.store.tile_directory import TileDirectory
-from ledger.vault.ed25519 import verifier_from_vkey
+from ledger.vault.ed25519 import is_signed, verifier_from_vkey
 from ledger.vault.log_key import load_log_key
+from ledger.vault.witness_policies import check_logs, load_policy, witness_verifiers
 
 Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What somebody asked to have verified; paths as given, None for what was left out."""
+    """What somebody asked to have verified; paths as given, None for what was left out.
 
-    tiles: Path | None = None
+    ``tiles`` is the directory or the URL of a published log; ``api_key`` is presented to the latter. ``policy`` is the file
+    of a policy whose quorum of witnesses the checkpoint must have.
+    """
+
+    tiles: Path | str | None = None
     vkey: Path | None = None
     checkpoint: Path | None = None
     engine: str = "duckdb"
@@ -42,12 +48,24 @@ class Asked:
     require_tickets: bool = False
     unsettled_max: int | None = None
     remember: bool = True
+    api_key: str | None = field(default=None, repr=False)
+    policy: Path | None = None
+
+
+def open_published(place: Path | str, api_key: str | None = None) -> LogSource:
+    """The published log at ``place``, URL or directory; raises StoreError when there is none, UsageError for a bad URL."""
+    if isinstance(place, Path) or not place.startswith(("http://", "https://")):
+        return TileDirectory.open(Path(place))
+    # The HTTP client is slow to load, and nothing that lies on this machine needs it.
+    from ledger.transport.remote_log import RemoteLog
+
+    return RemoteLog.open(place, api_key)
 
 
 def open_source(settings: Settings, asked: Asked) -> LogSource:
-    """The published directory that was named, else the database of the settings."""
+    """The published log that was named, else the database of the settings."""
     if asked.tiles is not None:
-        return TileDirectory.open(asked.tiles)
+        return open_published(asked.tiles, asked.api_key)
     if settings.database_file is not None and not settings.database_file.exists():
         raise SettingsError(
             f"there is no ledger at {settings.database_file}: name one with --db, or a published log with --tiles"
@@ -125,6 +143,15 @@ def find_earlier(settings: Settings, asked: Asked, vkey: str) -> list[EarlierChe
     return earlier
 
 
+def find_witnesses(asked: Asked, log: Verifier) -> WitnessDemand | None:
+    """What the policy that was named demands of the log, or None; raises SettingsError, UsageError for an unusable one."""
+    if asked.policy is None:
+        return None
+    policy = load_policy(asked.policy)
+    check_logs(policy, log)
+    return WitnessDemand(policy, witness_verifiers(policy))
+
+
 def run_verification(
     settings: Settings,
     asked: Asked,
@@ -135,9 +162,10 @@ def run_verification(
     """Verify what was asked for; remembers the checkpoint of a log that is not broken, unless told not to."""
     source = source or open_source(settings, asked)
     vkey, note = choose_vkey(settings, asked, source)
+    verifier = verifier_from_vkey(vkey)
     request = Request(
         source=source,
-        verifier=verifier_from_vkey(vkey),
+        verifier=verifier,
         vkey=vkey,
         earlier=find_earlier(settings, asked, vkey),
         with_index=asked.with_index,
@@ -145,6 +173,8 @@ def run_verification(
         unsettled_max=asked.unsettled_max,
         hashes_are_tiles=asked.tiles is not None,
         identities=identities,
+        check_signature=is_signed,
+        witnesses=find_witnesses(asked, verifier),
     )
     verified = verify(request, make_engine(asked), MsgspecCodec(), on_progress)
     if note is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,6 +68,18 @@ class Finding:
             ],
             "tree_size": judged.tree_size,
         }
+
+
+def keep_finding(found: Finding) -> list[Any]:
+    """A finding that is about no attempt, for JSON."""
+    assert found.judgement is None, "what is found about attempts is judged again"
+    return [found.code, found.codes, found.severity, found.entries, found.text, found.details]
+
+
+def kept_finding(row: Sequence[Any]) -> Finding:
+    """The finding that :func:`keep_finding` was asked of."""
+    code, codes, severity, entries, text, details = row
+    return Finding(code, tuple(codes), severity, tuple(entries), text, details=details)
 
 
 def _party(party: Party | None) -> dict[str, str] | None:

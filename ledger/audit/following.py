@@ -5,6 +5,7 @@
     new entries -> chain, tree                       growing tree
     index.sealed -> replayed map roots               seals
     party and grant events -> history                entry findings, collisions
+    receipts, egress counts -> book, hours           followed sources
     deliveries -> quick or scalar rule               standing
 
 The same parts as :mod:`ledger.audit.verify`, in the same order, over what is new; what stands behind it is in memory. What
@@ -19,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.audit.entry_reader import EntryReader
-from ledger.audit.findings import Finding, of_collision, of_entry, of_fault
+from ledger.audit.findings import Finding, keep_finding, kept_finding, of_collision, of_entry, of_fault
+from ledger.audit.followed_sources import WEIGHED_KINDS, FollowedSources, SourceCheck
 from ledger.audit.growing_tree import GrowingTree, KnownGroups
 from ledger.audit.seals import Seals
 from ledger.audit.second_sources import of_sighting
@@ -50,12 +52,16 @@ class ShortLogError(ProofError):
 
 @dataclass(frozen=True, slots=True)
 class Whose:
-    """Whose log is followed and how strictly: ``origin`` and ``vkey`` of its key, and what is an exposure."""
+    """Whose log is followed and how strictly: ``origin`` and ``vkey`` of its key, and what is an exposure.
+
+    Without ``sources`` nobody can verify signatures, and receipts and egress counts are not weighed.
+    """
 
     origin: str
     vkey: str
     with_index: bool = True
     require_tickets: bool = False
+    sources: SourceCheck | None = None
 
 
 class LogFollower:
@@ -78,15 +84,25 @@ class LogFollower:
         self._undecided: dict[str, list[tuple[int, Entry]]] = {}
         self._entries_found: dict[str, dict[str, Finding]] = {}
         self._collisions: dict[str, Finding] = {}
+        self._sourced: dict[str, Finding] = {}
         self._sightings: dict[tuple[str, str], tuple[int, int]] | None = {}
         self._changed: dict[str, Finding | None] = {}
         self._resting: dict[str, Finding] = {}
+        self._weighed_keys: list[str] = []
         self.is_torn = False
         self.tree = GrowingTree()
         self.state: list[tuple[int, bytes]] = []
         self._known = KnownGroups(source, self.tree)
         self._codec = codec
-        self._standing = Standing(self._history, growth.book, require_tickets=whose.require_tickets)
+        self._sources = (
+            None if whose.sources is None else FollowedSources(whose.sources, growth, self._history)
+        )
+        self._standing = Standing(
+            self._history,
+            growth.book,
+            require_tickets=whose.require_tickets,
+            receipts=None if self._sources is None else self._sources.receipts,
+        )
 
     # Reading.
 
@@ -134,8 +150,9 @@ class LogFollower:
         self.is_torn = False
 
     def _fold(self, stretch: Stretch, size: int) -> None:
-        self.state += zip((position for position, _ in stretch.state), stretch.data, strict=True)
-        for position, entry in stretch.state:
+        for (position, entry), data in zip(stretch.state, stretch.data, strict=True):
+            if entry.kind not in WEIGHED_KINDS:
+                self.state.append((position, data))
             self._fold_one(position, entry, size)
 
     def _fold_one(self, position: int, entry: Entry, size: int) -> None:
@@ -152,6 +169,8 @@ class LogFollower:
             if entry.kind == "canary.seen" and (leak := of_sighting(entry)) is not None:
                 key = f"entry:{position}:{leak.code}"
                 self._resting[key] = self._changed[key] = leak
+            if entry.kind in WEIGHED_KINDS and self._sources is not None:
+                self._sources.add(position, entry)
             # A seq beyond the log is a lie: what nobody knows as of its size is no history.
             if entry.seq < size:
                 self._history.add(entry)
@@ -160,6 +179,8 @@ class LogFollower:
         for found in find_entry_findings(entry, self._history):
             key = f"entry:{position}:{found.code}"
             self._resting[key] = self._changed[key] = of_entry(found)
+            if entry.kind in WEIGHED_KINDS:
+                self._weighed_keys.append(key)
 
     def _check_own(self, entry: Any) -> None:
         if entry.kind == "ledger.opened" and entry.origin != self._whose.origin:
@@ -209,6 +230,11 @@ class LogFollower:
             self._judge_undecided(grant)
         self._find_collisions()
         self._standing.judge(self._reader(), self.tree.size, self.tree.ledger_time_ms)
+        if self._sources is not None:
+            self._sources.compare(self._known, self.tree.size)
+            found = self._sources.findings()
+            self._put(self._sourced, found)
+            self._sourced = found
         self._history.forget_changes()
 
     def finish(self) -> None:
@@ -275,6 +301,7 @@ class LogFollower:
         for each in self._entries_found.values():
             found.update(each)
         found.update(self._collisions)
+        found.update(self._sourced)
         found.update(self._standing.findings())
         return found
 
@@ -291,6 +318,8 @@ class LogFollower:
             "seal": self._seals.last_seq,
             "faults": [[each.position, each.code, each.text, each.severity] for each in self._faults.kept],
             "fault_counts": self._faults.counts,
+            "weighed": {key: keep_finding(self._resting[key]) for key in self._weighed_keys},
+            "sources": None if self._sources is None else self._sources.to_json(),
         }
 
     def restore(self, kept: dict[str, Any], state: Iterable[tuple[int, Entry]]) -> None:
@@ -300,6 +329,10 @@ class LogFollower:
         for position, entry in state:
             if entry.kind not in ("index.sealed", "ledger.opened", "key.rotated"):
                 self._fold_one(position, entry, self.tree.size)
+        self._weighed_keys = list(kept["weighed"])
+        self._resting.update({key: kept_finding(row) for key, row in kept["weighed"].items()})
+        if self._sources is not None:
+            self._sources.restore(kept["sources"])
         # The attempts are as they were judged; what rests on the whole history is looked at again.
         self._history.forget_changes(keep_grants=True)
         self._sightings = None

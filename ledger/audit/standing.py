@@ -7,7 +7,8 @@ that its judgement rests on has changed:
 - an event of its account's, or of a party, endpoint, destination, key or replay that the judgement looked up; an attempt
   that is clean only where that event takes effect at or before its start (:mod:`ledger.audit.watched_history`);
 - it became, or may have become, a copy of another, or another of it;
-- it is unsettled and 60 s have passed on the ledger's clock.
+- it is unsettled and 60 s have passed on the ledger's clock;
+- a receipt came in for it that matters, or is missing after a day (:mod:`ledger.audit.followed_receipts`).
 
 So at every size the findings are those of a verification of the whole log at that size; a property test holds it to that.
 """
@@ -19,12 +20,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from heapq import heappop, heappush
 
-from ledger.audit.backing import find_copies, load_deliveries
+from ledger.audit.backing import Positions, find_copies, load_deliveries
 from ledger.audit.entry_reader import EntryReader
 from ledger.audit.findings import Finding, of_judgement
+from ledger.audit.followed_receipts import FollowedReceipts
 from ledger.audit.watched_history import WatchedHistory
+from ledger.core.delivery import Delivery
 from ledger.core.entry_codes import UNSETTLED_AFTER_MS
 from ledger.core.judgement import Judgement, judge
+from ledger.core.receipts import RECEIPT_MISSING_AFTER_MS
 from ledger.ports import Attempt
 from ledger.ports.growth import AttemptBook, Dependency, Doubt
 
@@ -44,11 +48,19 @@ class Standing:
     ``changed`` has, since :meth:`take_changed`, the findings that came, changed (their new form) or went (None), by key.
     """
 
-    def __init__(self, history: WatchedHistory, book: AttemptBook, *, require_tickets: bool = False) -> None:
-        """Over one log's history and attempts, both empty or both as they were kept."""
+    def __init__(
+        self,
+        history: WatchedHistory,
+        book: AttemptBook,
+        *,
+        require_tickets: bool = False,
+        receipts: FollowedReceipts | None = None,
+    ) -> None:
+        """Over one log's history and attempts, both empty or both as kept; without ``receipts`` none are weighed."""
         self._history = history
         self._book = book
         self._require_tickets = require_tickets
+        self._receipts = receipts
         self._told: dict[int, _Told] = {}
         self._watchers: dict[Dependency, set[int]] = {}
         self._due: list[tuple[int, int]] = []
@@ -64,6 +76,13 @@ class Standing:
         due = self._due
         while due and due[0][0] <= ledger_time_ms:
             self._book.mark([heappop(due)[1]])
+        if self._receipts is not None:
+            self._receipts.settle(reader, tree_size, ledger_time_ms)
+        self._judge_doubtful(reader, tree_size, ledger_time_ms)
+        if self._receipts is not None and self._receipts.doubt_overdue(ledger_time_ms):
+            self._judge_doubtful(reader, tree_size, ledger_time_ms)
+
+    def _judge_doubtful(self, reader: EntryReader, tree_size: int, ledger_time_ms: int) -> None:
         for group in self._book.take_doubtful(self._history):
             self._judge_group(group, reader, tree_size, ledger_time_ms)
 
@@ -89,7 +108,10 @@ class Standing:
                 (
                     positions,
                     judge(
-                        replace(delivery, is_duplicate=True) if positions in copies else delivery,
+                        replace(
+                            self._weighed(positions, delivery, tree_size, ledger_time_ms),
+                            is_duplicate=positions in copies,
+                        ),
                         self._history,
                         tree_size=tree_size,
                         ledger_time_ms=ledger_time_ms,
@@ -98,9 +120,16 @@ class Standing:
                 )
                 for positions, delivery in load_deliveries(attempt, reader)
             ]
-            self._file(doubt.row, judged)
+            self._file(doubt.row, judged, ledger_time_ms)
 
-    def _file(self, row: int, judged: list[tuple[tuple[int, ...], Judgement]]) -> None:
+    def _weighed(
+        self, positions: Positions, delivery: Delivery, tree_size: int, ledger_time_ms: int
+    ) -> Delivery:
+        if self._receipts is None:
+            return delivery
+        return self._receipts.receipts.weigh(positions, delivery, self._history, tree_size, ledger_time_ms)
+
+    def _file(self, row: int, judged: list[tuple[Positions, Judgement]], ledger_time_ms: int) -> None:
         asked = self._history.asked
         if len(judged) == 1 and _is_plain(judged[0][1]):
             delivery = judged[0][1].delivery
@@ -122,6 +151,9 @@ class Standing:
         for _, judgement in judged:
             if not judgement.delivery.is_settled:
                 heappush(self._due, (judgement.delivery.recorded_at_ms + UNSETTLED_AFTER_MS, row))
+            missing_ms = judgement.delivery.started_at_ms + RECEIPT_MISSING_AFTER_MS
+            if self._receipts is not None and missing_ms > ledger_time_ms:
+                heappush(self._due, (missing_ms, row))
         self._book.file_watched(row)
 
     def _forget(self, row: int, findings: dict[str, Finding]) -> None:

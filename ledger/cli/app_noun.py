@@ -45,6 +45,14 @@ Callbacks = Annotated[
 Description = Annotated[str, typer.Option("--description", metavar="TEXT", help="What the app is for.")]
 Website = Annotated[str, typer.Option("--website", metavar="URL", help="The app's own page.")]
 ReadOnly = Annotated[bool, typer.Option("--read-only", help="The app may register no webhooks.")]
+OwnerAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--owner-account",
+        metavar="ACCOUNT",
+        help="The account that owns the app, by the platform's own id: one access token for both.",
+    ),
+]
 RetryWaits = Annotated[
     list[int] | None,
     typer.Option(
@@ -81,6 +89,7 @@ def create(
     website: Website = "",
     read_only: ReadOnly = False,
     retry_wait: RetryWaits = None,
+    owner_account: OwnerAccount = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -91,9 +100,15 @@ def create(
     access token registers webhooks; the bearer token reads. Run again with the same --id it gives another
     owner's token, and changes nothing else.
 
+    With --owner-account the token is that account's, as client libraries expect it: it registers webhooks and
+    subscribes the account, which is a grant of the account like any other. What it may subscribe to is
+    everything until the account allows less, and the account can take it back on its own page. An app that
+    has no owning account yet gets one.
+
     \b
     Examples:
       grantledger app create --developer dev-acme --name DeskLine
+      grantledger app create --developer dev-acme --name DeskLine --owner-account 783214
       grantledger app create --developer dev-acme --name DeskLine --id 4711 --environment prod \\
         --environment test --callback https://acme.example/back --json
 
@@ -101,10 +116,11 @@ def create(
     Exit status:
       0  the app is there
       2  the database contradicts itself; nothing is appended to it
-      3  no such developer, the id is another app's, a value that is unusable, or no ledger
+      3  no such developer, the id is another app's, another account owns it, a value that is unusable, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
+        subject = None if owner_account is None else service.parties.create_account(owner_account)
         made = service.parties.create_app(
             developer,
             name,
@@ -115,10 +131,14 @@ def create(
             callbacks=tuple(callback or ()),
             can_write=not read_only,
             retry_waits_ms=tuple(retry_wait or ()),
+            owner_account=None if subject is None else subject.tag,
         )
         issuing = issuing_of(service)
         bearer = issuing.bearer_of(made.app, made.consumer_secret)
-        owner = issuing.issue_owner(made.app)
+        if owner_account is None or subject is None:
+            owner = issuing.issue_owner(made.app)
+        else:
+            owner = issuing.issue_access(made.app, owner_account, subject.tag, ["all"])
     _show(session.output, made, bearer, owner)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from ledger.cli.exits import BROKEN
 from ledger.cli.session import AsJson, Db, Quiet, Session, begin
+from ledger.cli.verify import ApiKey, Tiles
 from ledger.core.ticket import TICKET_HEADER, Ticket, check_ticket
 from ledger.errors import FormatError, UsageError
 
@@ -34,9 +35,6 @@ Text = Annotated[
         help=f"The ticket, or headers with {TICKET_HEADER} in them; - or nothing: standard input.",
     ),
 ]
-Tiles = Annotated[
-    Path | None, typer.Option("--tiles", metavar="DIR", help="Look for the entry in a published log.")
-]
 Vkey = Annotated[
     Path | None,
     typer.Option(
@@ -50,6 +48,7 @@ def check(
     text: Text = STANDARD_INPUT,
     vkey: Vkey = None,
     tiles: Tiles = None,
+    api_key: ApiKey = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -80,7 +79,7 @@ def check(
             raise UsageError(
                 "name the log's public key with --vkey FILE; get it from somewhere else than the log"
             )
-        ticket, promise = _check_published(wanted, tiles, _load_verifier(vkey))
+        ticket, promise = _check_published(wanted, tiles, api_key or None, _load_verifier(vkey))
     elif vkey is not None and session.database is None:
         ticket, promise = check_ticket(wanted, [_load_verifier(vkey)]), None
     else:
@@ -138,12 +137,14 @@ def _load_verifier(path: Path) -> Ed25519Verifier:
         raise UsageError(f"{path} holds no log key: {error}") from error
 
 
-def _check_published(text: str, tiles: Path, verifier: Ed25519Verifier) -> tuple[Ticket, Promise]:
-    from ledger.store.tile_directory import TileDirectory
+def _check_published(
+    text: str, tiles: str, api_key: str | None, verifier: Ed25519Verifier
+) -> tuple[Ticket, Promise]:
     from ledger.transparency.promises import check_published_promise
+    from ledger.verifying import open_published
 
     ticket = check_ticket(text, [verifier])
-    return ticket, check_published_promise(ticket, TileDirectory.open(tiles), [verifier])
+    return ticket, check_published_promise(ticket, open_published(tiles, api_key), [verifier])
 
 
 def _check_recorded(session: Session, text: str, verifier: Ed25519Verifier | None) -> tuple[Ticket, Promise]:

@@ -9,6 +9,7 @@ import typer
 from ledger.cli.output import Field
 from ledger.cli.service_session import open_service
 from ledger.cli.session import AsJson, Db, Quiet, begin
+from ledger.errors import UsageError
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -64,6 +65,42 @@ def create(
     session.output.result(
         {"developer": made.developer, "name": made.name},
         [("developer", made.developer), ("name", made.name)],
+    )
+
+
+@app.command("key")
+def set_key(
+    ctx: typer.Context,
+    developer: Annotated[str, typer.Argument(metavar="DEVELOPER", help="The developer's id.")],
+    key: Annotated[
+        str, typer.Argument(metavar="KEY", help="Its Ed25519 public key: 64 lower-case hex digits.")
+    ],
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Register the key that a developer signs receipts with; it replaces the one before.
+
+    Developers do it themselves by PUT /v1/receipts/key. Either way it is an entry of the log, among the
+    developer's own.
+
+    \b
+    Example:
+      grantledger developer key dev-acme 3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29
+
+    \b
+    Exit status:
+      0  the key counts
+      3  it is no key, there is no such developer, or no ledger
+    """
+    session = begin(ctx, db, as_json, quiet)
+    with open_service(session) as service:
+        if service.registry.load_developer(developer) is None:
+            raise UsageError(f"there is no developer {developer!r}; see `grantledger developer list`")
+        is_new = service.receipts.set_key(developer, key, "operator:cli")
+    session.output.result(
+        {"developer": developer, "key": key, "changed": is_new},
+        [("developer", developer), ("key", key), ("changed", "yes" if is_new else "no")],
     )
 
 

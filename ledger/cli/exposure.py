@@ -9,7 +9,7 @@ import typer
 from ledger.cli.exits import BROKEN
 from ledger.cli.output import Field
 from ledger.cli.session import AsJson, Db, Quiet, begin
-from ledger.cli.verify import EngineName, Tiles, Vkey
+from ledger.cli.verify import ApiKey, EngineName, Tiles, Vkey
 from ledger.errors import FormatError, UsageError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def exposure(
     until: Until = None,
     tiles: Tiles = None,
     vkey: Vkey = None,
+    api_key: ApiKey = None,
     engine: EngineName = "duckdb",
     db: Db = None,
     as_json: AsJson = False,
@@ -68,7 +69,9 @@ def exposure(
     session = begin(ctx, db, as_json, quiet)
     wanted, period = _parse(circumstances, since, until)
     settings = session.load_settings()
-    asked = Asked(tiles=tiles, vkey=vkey, engine=engine, with_index=False, remember=False)
+    asked = Asked(
+        tiles=tiles, vkey=vkey, api_key=api_key or None, engine=engine, with_index=False, remember=False
+    )
     source = open_source(settings, asked)
     with session.output.progress("assessing") as bar:
         verified = run_verification(

@@ -162,9 +162,10 @@ def _open(
     with_rounds: bool,
 ) -> Rounds:
     """All that a monitor is made of; ``stack`` closes it, and so keeps what was read."""
-    from ledger.monitor.log_monitor import LogMonitor, StateLock
+    from ledger.monitor.log_monitor import LogMonitor
     from ledger.monitor.metrics import MonitorMetrics
     from ledger.monitor.rounds import Rounds
+    from ledger.monitor.state_lock import StateLock
     from ledger.monitor.telling import Teller
     from ledger.store.findings_file import FindingsFile
     from ledger.store.monitor_book import MonitorBook

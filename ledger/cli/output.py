@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import typer
@@ -122,6 +123,14 @@ class Output:
 def escape_controls(text: str) -> str:
     """``text`` with every character that a terminal does not show written as its escape."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def format_second(at_s: int) -> str:
+    """A second since 1970 in RFC 3339; one that no calendar has as a number."""
+    try:
+        return datetime.fromtimestamp(at_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    except (OverflowError, OSError, ValueError):
+        return f"{at_s} s after 1970"
 
 
 def configure_log(*, as_json: bool = False) -> None:

@@ -14,7 +14,10 @@ from ledger.cli.session import AsJson, Db, Quiet, begin
 from ledger.errors import SettingsError
 
 if TYPE_CHECKING:
+    import uvicorn
+
     from ledger.receiver.app import Arrival
+    from ledger.receiver.confirming import Confirming
 
 app = typer.Typer(name="receiver", rich_markup_mode=None, no_args_is_help=True)
 
@@ -83,6 +86,38 @@ def certificate(
     )
 
 
+@app.command("key")
+def key(
+    ctx: typer.Context,
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="Where the private key is to lie.")],
+    developer: Annotated[str, typer.Option("--developer", metavar="ID", help="Whose key it is.")],
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a developer's key for signing receipts.
+
+    Only the public key leaves the file: register it by PUT /v1/receipts/key, or `grantledger developer key`.
+
+    \b
+    Example:
+      grantledger receiver key receipts.key --developer dev-acme
+
+    \b
+    Exit status:
+      0  made
+      3  there is a file already, or it cannot be written
+    """
+    from ledger.receiver.receipts import make_receipt_key
+
+    session = begin(ctx, db, as_json, quiet)
+    public = make_receipt_key(path, developer)
+    session.output.result(
+        {"developer": developer, "file": str(path), "public_key": public},
+        [("file", str(path)), ("public key", public)],
+    )
+
+
 @app.command("run")
 def run(
     ctx: typer.Context,
@@ -99,6 +134,17 @@ def run(
         Path | None,
         typer.Option("--vkey", metavar="FILE", help="The ledger's public key, to check tickets with."),
     ] = None,
+    receipts: Annotated[
+        Path | None,
+        typer.Option("--receipts", metavar="FILE", help="Confirm deliveries with the key of `receiver key`."),
+    ] = None,
+    service: Annotated[
+        str, typer.Option("--service", metavar="URL", help="Where receipts are handed in.")
+    ] = "http://127.0.0.1:8400",
+    api_key: Annotated[
+        Path | None,
+        typer.Option("--api-key", metavar="FILE", help="A developer's API key, to hand in receipts with."),
+    ] = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -106,7 +152,8 @@ def run(
     """Answer challenges, check deliveries and show them.
 
     Deliveries that no app of --app signed are shown and refused (403). With --vkey the ticket of each delivery is
-    checked as well. Runs until SIGINT or SIGTERM.
+    checked as well. With --receipts, --vkey and --api-key every delivery that is signed is confirmed to the
+    service with a signed receipt. Runs until SIGINT or SIGTERM.
 
     \b
     Examples:
@@ -118,28 +165,46 @@ def run(
       0  stopped as asked
       3  no certificate or credentials there, or the port is taken
     """
-    import uvicorn
-
     from ledger.receiver.app import Receiver
-    from ledger.receiver.certificates import CERTIFICATE_FILE, KEY_FILE
     from ledger.vault.ed25519 import verifier_from_vkey
 
     session = begin(ctx, db, as_json, quiet)
     secrets = [_secret_in(path) for path in credentials]
+    _check_certificate(directory)
+    verifiers = [] if vkey is None else [verifier_from_vkey(vkey.read_text("ascii").strip())]
+    confirming = None if receipts is None else _confirming(receipts, vkey, service, api_key)
+
+    def show(arrival: Arrival) -> None:
+        _show(session.output, arrival)
+        if confirming is not None:
+            confirming.confirm(arrival)
+
+    receiving = Receiver(secrets, show, verifiers=verifiers, status=status)
+    session.output.remark(f"listening on https://127.0.0.1:{port}")
+    server = _server(receiving.application(), directory, port)
+    server.run()
+    if confirming is not None and (left := confirming.sender.close()):
+        session.output.remark(f"{left} receipts could not be handed in")
+    return OK if server.started else UNUSABLE
+
+
+def _check_certificate(directory: Path) -> None:
+    from ledger.receiver.certificates import CERTIFICATE_FILE
+
     if not (directory / CERTIFICATE_FILE).exists():
         raise SettingsError(
             f"there is no certificate in {directory}: run `grantledger receiver certificate {directory} --host NAME`"
         )
-    verifiers = [] if vkey is None else [verifier_from_vkey(vkey.read_text("ascii").strip())]
 
-    def show(arrival: Arrival) -> None:
-        _show(session.output, arrival)
 
-    receiving = Receiver(secrets, show, verifiers=verifiers, status=status)
-    session.output.remark(f"listening on https://127.0.0.1:{port}")
-    server = uvicorn.Server(
+def _server(application: Any, directory: Path, port: int) -> uvicorn.Server:
+    import uvicorn
+
+    from ledger.receiver.certificates import CERTIFICATE_FILE, KEY_FILE
+
+    return uvicorn.Server(
         uvicorn.Config(
-            receiving.application(),
+            application,
             host="127.0.0.1",
             port=port,
             ssl_certfile=str(directory / CERTIFICATE_FILE),
@@ -149,8 +214,6 @@ def run(
             access_log=False,
         )
     )
-    server.run()
-    return OK if server.started else UNUSABLE
 
 
 def _show(output: Output, arrival: Arrival) -> None:
@@ -172,6 +235,22 @@ def _show(output: Output, arrival: Arrival) -> None:
             ("payload", json.dumps(document["payload"])),
         ],
     )
+
+
+def _confirming(receipts: Path, vkey: Path | None, service: str, api_key: Path | None) -> Confirming:
+    """What confirms arrivals; raises SettingsError where something that it takes is missing."""
+    from ledger.receiver.confirming import Confirming
+    from ledger.receiver.receipts import ReceiptSender, ReceiptSigner, load_receipt_key
+
+    if vkey is None or api_key is None:
+        raise SettingsError("--receipts needs the ledger's --vkey and a developer's --api-key as well")
+    key = load_receipt_key(receipts)
+    try:
+        text = api_key.read_text("ascii").strip().removeprefix("Authorization: Bearer ")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{api_key} does not hold an API key: {error}") from error
+    signer = ReceiptSigner(key.name, key, vkey.read_text("ascii").strip())
+    return Confirming(signer, ReceiptSender(service, text, every_s=1.0))
 
 
 def _secret_in(path: Path) -> str:

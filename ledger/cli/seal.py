@@ -28,7 +28,8 @@ def seal(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Quie
       3  no ledger or no usable key, another sealer did not finish within 30 s, or the machine failed
     """
     session = begin(ctx, db, as_json, quiet)
-    with session.open_ledger() as ledger:
+    with session.open_ledger() as ledger, session.output.progress("indexing entries") as progress:
+        ledger.on_index_progress = progress
         sealed = ledger.sealer.seal()
     checkpoint = sealed.checkpoint
     session.output.result(

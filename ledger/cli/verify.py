@@ -9,18 +9,33 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ledger.cli.output import Field, Output
+from ledger.cli.output import Field, Output, format_second
 from ledger.cli.session import AsJson, Db, Quiet, Session, begin
 from ledger.errors import UsageError
 
 if TYPE_CHECKING:
+    from ledger.audit.cosigners import Cosigner
     from ledger.audit.report import Report
     from ledger.verifying import Asked
 
 FINDINGS_SHOWN = 20
 
 Tiles = Annotated[
-    Path | None, typer.Option("--tiles", metavar="DIR", help="Verify a published log instead of a database.")
+    str | None,
+    typer.Option(
+        "--tiles", metavar="DIR|URL", help="Verify a published log instead of a database, here or elsewhere."
+    ),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        "--api-key",
+        metavar="KEY",
+        envvar="GRANTLEDGER_API_KEY",
+        show_envvar=False,
+        help="A key of the role auditor, where a log at a URL shows its entries to auditors only. "
+        "[default: $GRANTLEDGER_API_KEY]",
+    ),
 ]
 Vkey = Annotated[
     Path | None, typer.Option("--vkey", metavar="FILE", help="The log's public key; needed with --tiles.")
@@ -33,6 +48,12 @@ Earlier = Annotated[
     Path | None,
     typer.Option(
         "--checkpoint", metavar="OLD", help="A checkpoint kept from earlier: the log must continue it."
+    ),
+]
+Policy = Annotated[
+    Path | None,
+    typer.Option(
+        "--policy", metavar="FILE", help="A witness policy: its quorum must have cosigned the checkpoint."
     ),
 ]
 Index = Annotated[bool, typer.Option("--index/--no-index", help="Replay the index and check every map root.")]
@@ -65,7 +86,9 @@ def verify(
     ctx: typer.Context,
     tiles: Tiles = None,
     vkey: Vkey = None,
+    api_key: ApiKey = None,
     checkpoint: Earlier = None,
+    policy: Policy = None,
     engine: EngineName = "duckdb",
     processes: Processes = None,
     index: Index = True,
@@ -88,6 +111,7 @@ def verify(
     Examples:
       grantledger verify
       grantledger verify --tiles ./public --vkey log.vkey --checkpoint last-month.checkpoint
+      grantledger verify --tiles https://ledger.example --vkey log.vkey --policy policy.txt
       grantledger verify --json --findings findings.jsonl --html report.html
 
     \b
@@ -105,7 +129,9 @@ def verify(
     asked = Asked(
         tiles=tiles,
         vkey=vkey,
+        api_key=api_key or None,
         checkpoint=checkpoint,
+        policy=policy,
         engine=engine,
         processes=processes,
         with_index=index,
@@ -165,6 +191,8 @@ def _fields(report: Report) -> list[Field]:
         ("deliveries", counts or "none"),
         ("evidence", ", ".join(f"{report.evidence[name]:,} {name}" for name in ("observed", "intended"))),
     ]
+    if report.cosigners:
+        rows.append(("cosigned by", "\n".join(map(_cosigner, report.cosigners))))
     codes = report.codes()
     rows.append(("findings", "\n".join(f"{count:,} {code}" for code, count in codes.items()) or "none"))
     accounts = report.exposed.counts(report.exposed.accounts)
@@ -176,6 +204,10 @@ def _fields(report: Report) -> list[Field]:
         rows.append(("other people", f"{subjects['definite']:,} definite, {subjects['possible']:,} possible"))
     rows += [("note", note) for note in report.notes]
     return rows
+
+
+def _cosigner(cosigner: Cosigner) -> str:
+    return f"{cosigner.name} ({cosigner.key}), {format_second(cosigner.cosigned_at_s)}"
 
 
 def _show_findings(output: Output, report: Report, written: Path | None) -> None:

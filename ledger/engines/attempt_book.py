@@ -1,4 +1,4 @@
-"""Every attempt of a log that grows, as columns; implements ``ledger.ports.growth.AttemptBook``.
+"""Every attempt of a log that grows, as columns.
 
 A row is an attempt as engines know it (:mod:`ledger.engines.rows`): all entries with one hash of delivery and attempt
 number, nearly always an attempt with its settlement, or an import. About 90 bytes each, the two tables of hashes included:
@@ -26,6 +26,7 @@ from ledger.engines.text_hash import signed_one, tag_words
 from ledger.ports.growth import Dependency, Doubt
 
 PLAIN, WATCHED, DOUBTFUL = range(3)
+NEVER_MS = np.iinfo(np.int64).max
 STRETCH_ROWS = 1 << 14
 """Rows of which it is known together when the last of them started."""
 
@@ -40,6 +41,7 @@ _COLUMNS: dict[str, type[np.signedinteger[Any]]] = {
     "arrival": np.int32,
     "rests_on": np.int32,
     "state": np.int8,
+    "asked": np.int8,
 }
 _NOTHING = -1
 
@@ -47,7 +49,7 @@ Numbers = npt.NDArray[np.int64]
 
 
 class Book:
-    """Implements ``ledger.ports.growth.AttemptBook``."""
+    """Implements ``ledger.ports.growth.AttemptBook`` but for what :mod:`ledger.engines.receipted_book` has."""
 
     def __init__(self, hashes: RowHashes, recurring: Recurring) -> None:
         """Start without any attempt; ``recurring`` is kept by whoever reads, with all routes and arrivals of the rows."""
@@ -66,6 +68,7 @@ class Book:
         self._rest_ids: dict[frozenset[Dependency], int] = {}
         self._with: dict[Dependency, list[int]] = {}
         self._quick = QuickClean(recurring)
+        self._unasked_from: Numbers = np.zeros(0, np.int64)
 
     # What was read.
 
@@ -147,22 +150,37 @@ class Book:
             self._join(int(known[place]), start + place, int(keys[place]))
 
     def _join(self, first: int, row: int, key: int) -> None:
-        group = self._copies.setdefault(key, [first])
-        if row not in group[-1:]:
-            group.append(row)
+        """Two rows deliver the event of ``key``. A row that forged entries let deliver several joins all their rows."""
+        group = self._copies.setdefault(key, [])
         for member in (first, row):
+            known = self._copy_of.get(member)
+            if known is None:
+                group.append(member)
+            elif self._copies[known] is not group:
+                group = self._merge(group, self._copies[known])
             self._copy_of[member] = key
         self.mark(group)
+
+    def _merge(self, group: list[int], other: list[int]) -> list[int]:
+        """One group of two, under all their keys."""
+        other += [row for row in group if row not in other]
+        for key, rows in self._copies.items():
+            if rows is group:
+                self._copies[key] = other
+        return other
 
     def _reach(self, size: int) -> None:
         self._size = size
         for name, values in self._columns.items():
             self._columns[name] = grown(values, size, DOUBTFUL if name == "state" else None)
         self._latest = grown(self._latest, size // STRETCH_ROWS + 1, -1)
+        self._unasked_from = grown(self._unasked_from, size // STRETCH_ROWS + 1, NEVER_MS)
 
     def _note_latest(self, start: int, end: int) -> None:
         stretches = np.arange(start, end) // STRETCH_ROWS
-        np.maximum.at(self._latest, stretches, self._columns["started_at"][start:end])
+        started_at = self._columns["started_at"][start:end]
+        np.maximum.at(self._latest, stretches, started_at)
+        np.minimum.at(self._unasked_from, stretches, started_at)
 
     # What has changed.
 
@@ -228,6 +246,10 @@ class Book:
             together = [row] if key is None else self._copies[key]
             self._doubtful.update(together)
             self._columns["state"][together] = DOUBTFUL
+            self._columns["asked"][together] = 0
+            for each in together:
+                stretch, started_at = each // STRETCH_ROWS, self._columns["started_at"][each]
+                self._unasked_from[stretch] = min(self._unasked_from[stretch], started_at)
 
     # What is to be judged.
 
@@ -246,7 +268,7 @@ class Book:
             if row not in done:
                 together = self.copies_of(row) or [row]
                 done.update(together)
-                yield [Doubt(each, self._positions(each)) for each in together]
+                yield [Doubt(each, self.positions(each)) for each in together]
 
     def _without_clean(self, history: History, rows: Numbers) -> list[int]:
         """Those of ``rows`` that the scalar rule has to judge; the others are plain now."""
@@ -280,7 +302,8 @@ class Book:
                 self._with.setdefault(dependency, []).append(number)
         return number
 
-    def _positions(self, row: int) -> tuple[int, ...]:
+    def positions(self, row: int) -> tuple[int, ...]:
+        """Where the entries of an attempt stand, ascending."""
         two = (int(self._columns["first"][row]), int(self._columns["second"][row]))
         return tuple(sorted(each for each in (*two, *self._more.get(row, ())) if each != NO_SEQ))
 
@@ -337,12 +360,16 @@ class Book:
         for name in ("route", "arrival"):
             self._columns[name][:] = NO_ID
         self._latest = np.full(self._size // STRETCH_ROWS + 1, -1)
+        self._unasked_from = np.full(self._size // STRETCH_ROWS + 1, NEVER_MS)
         self._note_latest(0, self._size)
         self._attempts = SortedRuns.of_arrays((arrays["attempt_keys"], arrays["attempt_rows"]))
         self._events = SortedRuns.of_arrays((arrays["event_keys"], arrays["event_rows"]))
         self._more = {row: list(more) for row, more in facts["more"]}
-        self._copies = {key: list(rows) for key, rows in facts["copies"]}
-        self._copy_of = {row: key for key, rows in self._copies.items() for row in rows}
+        for key, rows in facts["copies"]:
+            # Groups that were merged are one list.
+            known = next((self._copy_of[row] for row in rows if row in self._copy_of), None)
+            self._copies[key] = list(rows) if known is None else self._copies[known]
+            self._copy_of.update(dict.fromkeys(rows, key))
         for rests_on in facts["rests"]:
             self._rest_id(frozenset((table, name) for table, name in rests_on))
         self._doubtful.update(np.flatnonzero(self._columns["state"] == DOUBTFUL).tolist())

@@ -51,6 +51,11 @@ class BatchMap:
         """The number of keys that have a leaf."""
         return self._leaves
 
+    @property
+    def size(self) -> int:
+        """The number of slots."""
+        return self._size
+
     def add_keys(self, positions: Hashes) -> None:
         """Give the next slots to keys at ``positions``, each of which is new; they have no leaf yet.
 

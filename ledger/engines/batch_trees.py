@@ -66,12 +66,12 @@ class BatchTrees:
             np.save(out, level.above[: level.size])
 
     def load(self, source: BinaryIO) -> None:
-        """Take, into trees that are empty, those that were saved; every slot counts as changed."""
+        """Take, into trees that are empty, those that were saved; every slot with entries counts as changed."""
         self._counts = np.load(source, allow_pickle=False)
         self._last_seqs = np.load(source, allow_pickle=False)
         self._size = len(self._counts)
-        self._is_changed = np.ones(self._size, np.bool_)
-        self._changed = [np.arange(self._size)]
+        self._is_changed = self._counts > 0
+        self._changed = [np.flatnonzero(self._is_changed)]
         self._levels = []
         for _ in range(int(np.load(source, allow_pickle=False)[0])):
             peaks = np.load(source, allow_pickle=False)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.core.entries import Entry, decode_entry
-from ledger.engines.attempt_book import Book
 from ledger.engines.chunk_bytes import ChunkBytes
 from ledger.engines.chunk_reader import ChunkReader
+from ledger.engines.deliveries import DeliveryDecoder
 from ledger.engines.growing_index import GrowingReplay, saved_ids
 from ledger.engines.key_files import SHARDS
 from ledger.engines.keys import FoundKeys, KeyColumns
 from ledger.engines.quick_clean import Recurring
+from ledger.engines.receipted_book import ReceiptedBook
 from ledger.engines.rows import Resolved, merge_resolved
 from ledger.engines.scan import GROUP_ENTRIES, ChunkScan
 from ledger.engines.sorted_runs import ABSENT, SortedRuns
@@ -54,7 +55,8 @@ class LogGrowth:
         self._decode_list = msgspec.json.Decoder(list[known_entry_type()]).decode  # type: ignore[misc]
         self._recurring: Recurring = {}
         self._uids = SortedRuns()
-        self.book = Book(self._reader.hashes, self._recurring)
+        self._deliveries = DeliveryDecoder()
+        self.book = ReceiptedBook(self._reader.hashes, self._recurring)
         self.resolved: Resolved = {}
         self._keys = KeyColumns.under(self._secret) if with_index else None
         self._index: GrowingReplay | None = None
@@ -109,6 +111,10 @@ class LogGrowth:
         earlier = np.where(known == ABSENT, positions[at[inverse]], known)
         places = np.flatnonzero(earlier != positions)
         return list(zip(positions[places].tolist(), earlier[places].tolist(), strict=True))
+
+    def deliveries(self, first: int, entries: Sequence[bytes]) -> Iterator[tuple[int, Any]]:
+        """Every sound entry about an attempt, settlement or import among ``entries`` from ``first`` on, with its place."""
+        return self._deliveries.deliveries(first, entries)
 
     def ask_roots(self, map_sizes: Sequence[int]) -> None:
         """Begin to compute the index map's root over the first n entries, for each n: ascending, and already read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 import shutil
 import tempfile
@@ -13,19 +12,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from ledger.core.entries import Entry, decode_entry
+from ledger.core.entries import Entry
 from ledger.core.history import History
 from ledger.engines.chunk import ScanJob
-from ledger.engines.chunk_reader import ROW_KINDS
+from ledger.engines.deliveries import DeliveryDecoder
 from ledger.engines.files import read_state
 from ledger.engines.joint import Joint
-from ledger.engines.known import KnownDecoder
 from ledger.engines.pool import scan_chunks
 from ledger.engines.recurring import Fresh
 from ledger.engines.replay import replay_index
 from ledger.engines.rows import Resolved, merge_resolved
 from ledger.engines.structs import known_entry_type
-from ledger.errors import FormatError
 from ledger.ports import ChunkFacts, Codec, LogSource, Sweep
 
 if TYPE_CHECKING:
@@ -35,14 +32,6 @@ Progress = Callable[[str, int, int], None]
 DUCKDB_MEMORY = "1500MB"
 SECRET_BYTES = 16
 AGAIN_ENTRIES = 256
-_TOLD = re.compile(rb'"kind":"delivery\.(?:attempted|settled|imported)"').search
-
-
-def _decoded_or_none(data: bytes) -> Entry | None:
-    try:
-        return decode_entry(data).entry
-    except FormatError:
-        return None
 
 
 class ParallelReading:
@@ -132,17 +121,10 @@ class ParallelReading:
 
     def deliveries(self, size: int) -> Iterator[tuple[int, Entry]]:
         """Every sound entry about an attempt once more."""
-        decoder = KnownDecoder()
+        decoder = DeliveryDecoder()
         for first in range(0, size, AGAIN_ENTRIES):
             entries = self._source.read_block(first, min(AGAIN_ENTRIES, size - first)).entries
-            # Canonical bytes hold no such text but where a delivery is told.
-            told = [place for place, data in enumerate(entries) if _TOLD(data)]
-            decoded = decoder.decode_all([entries[place] for place in told])
-            if decoded is None:
-                decoded = [_decoded_or_none(entries[place]) for place in told]
-            for place, entry in zip(told, decoded, strict=True):
-                if entry is not None and entry.kind in ROW_KINDS:
-                    yield first + place, entry
+            yield from decoder.deliveries(first, entries)
 
     def start_sweep(
         self, history: History, tree_size: int, ledger_time_ms: int, doubted: Sequence[int] = ()

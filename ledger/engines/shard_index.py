@@ -47,12 +47,12 @@ class ShardIndex:
 
     def save(self, out: BinaryIO) -> None:
         """Write positions and trees, from which :meth:`load` makes the rest anew."""
-        slots = np.arange(self._trees.size)
-        np.save(out, self._map.positions(slots))
+        # Keys that are told and have no entry yet have a slot as well.
+        np.save(out, self._map.positions(np.arange(self._map.size)))
         self._trees.save(out)
 
     def load(self, source: BinaryIO) -> None:
-        """Take, into an index that is empty, what was saved; every key counts as changed."""
+        """Take, into an index that is empty, what was saved; every key with entries counts as changed."""
         self._map.add_keys(np.load(source, allow_pickle=False))
         self._trees.load(source)
 

@@ -36,6 +36,14 @@ class SortedRuns:
             found[hits] = values[at[hits]]
         return found
 
+    def between(self, low: int, high: int) -> list[int]:
+        """The values of all keys from ``low`` up to ``high``, both included; in no order."""
+        found: list[int] = []
+        for run, values in self._runs:
+            start, end = np.searchsorted(run, low), np.searchsorted(run, high, side="right")
+            found += values[start:end].tolist()
+        return found
+
     def add(self, keys: Keys, values: Keys) -> None:
         """Put in ``keys``, which differ from each other and are not there yet."""
         if not len(keys):

@@ -68,6 +68,7 @@ PLATFORM_KINDS = (
     "developer.registered",
     "developer.suspended",
     "developer.reinstated",
+    "developer.key_set",
     "app.registered",
     "app.transferred",
     "app.suspended",

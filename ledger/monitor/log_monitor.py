@@ -6,7 +6,6 @@ is its own: a book of checkpoints and findings, and snapshots of what it has rea
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import time
@@ -15,10 +14,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from ledger.audit.cosigners import WitnessDemand
 from ledger.audit.findings import of_fault
+from ledger.audit.followed_sources import SourceCheck
 from ledger.audit.following import LogFollower, Whose
 from ledger.audit.looking import Looked, Looker, Progress
 from ledger.core.checkpoint import Checkpoint, parse_checkpoint
@@ -27,14 +27,14 @@ from ledger.core.note import parse_note, parse_vkey
 from ledger.core.verdicts import exit_status
 from ledger.engines.codec import MsgspecCodec
 from ledger.engines.growth import LogGrowth
-from ledger.errors import LedgerError, StoreError, UsageError
+from ledger.errors import LedgerError, UsageError
 from ledger.ports import LogSource
 from ledger.store.database_log import DatabaseLog
 from ledger.store.monitor_book import Change, KeptCheckpoint, MonitorBook
 from ledger.store.snapshots import Snapshots
 from ledger.store.tile_directory import TileDirectory
 from ledger.transport.remote_log import RemoteLog
-from ledger.vault.ed25519 import verifier_from_vkey
+from ledger.vault.ed25519 import is_signed, verifier_from_vkey
 from ledger.verifying import open_published
 
 CONTENT, LOOK, EVIDENCE = "content", "look", "evidence"
@@ -43,6 +43,9 @@ CONTENT, LOOK, EVIDENCE = "content", "look", "evidence"
 SNAPSHOT_ENTRIES_MIN = 100_000
 SNAPSHOT_SHARE = 8
 """A snapshot is kept when a share of the log, one in so many entries, is new since the last one."""
+
+CATCH_UP_ENTRIES_MIN = 200_000
+"""Within a look that takes long a snapshot is kept after so many entries at least, so that a kill costs no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +81,6 @@ class Round:
     told: int = 0
     seconds: float = 0.0
     verdicts: Counter[str] = field(default_factory=Counter)
-
-
-class StateLock:
-    """Holds the state directory for one process."""
-
-    def __init__(self, directory: Path) -> None:
-        """Take it; UsageError where another process has it."""
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = (directory / "lock").open("ab")
-        except OSError as error:
-            raise StoreError(f"{directory}: {error.strerror}; name another directory with --state") from error
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
-            raise UsageError(
-                f"another monitor keeps its state in {directory}: name another directory with --state"
-            ) from None
-
-    def close(self) -> None:
-        """Give it back."""
-        self._file.close()
 
 
 class _Accepted:
@@ -184,6 +164,7 @@ class LogMonitor:
         """Look once, and write down what was found, all or nothing.
 
         With ``proposed``, a checkpoint that the log has signed and not published yet, the log is followed up to that one.
+        ``on_progress`` is called between stretches and may raise: then nothing is written down, and what was read is kept.
         StoreError where the log or the monitor's own state could not be read: nothing is known then, and nothing changes.
         """
         started_s = self._clock_s()
@@ -192,7 +173,9 @@ class LogMonitor:
             follower = self._follower or self._load(source)
             self._follower = follower
             before = follower.tree.size
-            looked = self._looker.look(follower, source, on_progress, is_proposed=proposed is not None)
+            looked = self._looker.look(
+                follower, source, self._keeping(follower, on_progress), is_proposed=proposed is not None
+            )
             is_good = looked.state in ("followed", "nothing new")
             if is_good and self._is_whole_due:
                 follower.judge()
@@ -331,26 +314,42 @@ class LogMonitor:
     def _new_follower(self, source: LogSource, saved: Path | None) -> LogFollower:
         how = self._strictness
         growth = LogGrowth(with_index=how.with_index, processes=how.processes, saved=saved)
-        whose = Whose(self.origin, self.target.vkey, how.with_index, how.require_tickets)
+        sources = SourceCheck(verifier_from_vkey(self.target.vkey), is_signed)
+        whose = Whose(self.origin, self.target.vkey, how.with_index, how.require_tickets, sources)
         return LogFollower(whose, growth, MsgspecCodec(), source)
 
-    def _keep_when_due(self, follower: LogFollower) -> None:
+    def _keep_when_due(self, follower: LogFollower, entries_min: int = SNAPSHOT_ENTRIES_MIN) -> None:
         size = follower.tree.size
-        if size - self._kept_size >= max(SNAPSHOT_ENTRIES_MIN, size // SNAPSHOT_SHARE):
+        if size - self._kept_size >= max(entries_min, size // SNAPSHOT_SHARE):
             self.keep()
 
+    def _keeping(self, follower: LogFollower, on_progress: Progress) -> Progress:
+        """``on_progress``, and keeping what was read now and then."""
+
+        def on_stretch(done: int, total: int) -> None:
+            on_progress(done, total)
+            self._keep_when_due(follower, CATCH_UP_ENTRIES_MIN)
+
+        return on_stretch
+
     def keep(self) -> None:
-        """Keep what was read, so that the next start goes on from here."""
+        """Keep what was read, so that the next start goes on from here.
+
+        Within a look nothing signed may cover it yet. The next look compares the root over all of it before anything is told.
+        """
         follower = self._follower
-        if follower is None or follower.tree.size == self._kept_size or self._is_whole_due:
+        if follower is None or follower.tree.size == self._kept_size:
             return
+        follower.finish()
 
         def write(directory: Path) -> dict[str, Any]:
             follower.growth.save(directory)
             return {"follower": json.loads(json.dumps(follower.to_json()))}
 
         size = follower.tree.size
-        self._entries_end = self._snapshots.save(size, write, follower.state, self._entries_end)
+        last = self._book.last_checkpoint(self._log)
+        settled = 0 if last is None else last.size
+        self._entries_end = self._snapshots.save(size, write, follower.state, self._entries_end, settled)
         follower.state = []
         self._kept_size = size
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
+from ledger.audit.looking import Progress
 from ledger.errors import LedgerError, StoreError
 from ledger.monitor.log_monitor import LogMonitor, Round
 from ledger.monitor.metrics import MonitorMetrics
@@ -20,6 +21,10 @@ log = structlog.get_logger()
 
 OnProgress = Callable[[str, int, int], None]
 OnRound = Callable[[LogMonitor, Round], None]
+
+
+class _Stopped(Exception):  # noqa: N818 - nothing is wrong: somebody has said so
+    """A look was told to stop between two stretches of entries."""
 
 
 class Rounds:
@@ -53,15 +58,23 @@ class Rounds:
         name = monitor.target.name
         try:
             with self.locks[monitor.target.vkey]:
-                made = monitor.look(
-                    lambda done, total: self._on_progress(name, done, total), wait_for_stale=wait_for_stale
-                )
+                made = monitor.look(self._progress_of(name), wait_for_stale=wait_for_stale)
                 self.say(monitor, made)
+        except _Stopped:
+            return None
         except StoreError as error:
             self._metrics.note_failure(name)
             log.warning("monitor.unreadable", log=name, reason=str(error))
             return str(error)
         return "broken" if made.state == "broken" and wait_for_stale else None
+
+    def _progress_of(self, name: str) -> Progress:
+        def on_progress(done: int, total: int) -> None:
+            if self._stop.is_set():
+                raise _Stopped
+            self._on_progress(name, done, total)
+
+        return on_progress
 
     def say(self, monitor: LogMonitor, made: Round) -> None:
         """Tell what a look came to."""
@@ -87,7 +100,7 @@ class Rounds:
             raise self._failure
 
     def stop(self) -> None:
-        """Finish the looks that are under way and begin no others."""
+        """End the looks that are under way after the entries in hand, and begin no others."""
         self._stop.set()
 
     def _follow(self, monitor: LogMonitor, interval_s: float) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ledger.core.entries import Entry
 from ledger.core.history import History
@@ -13,6 +13,12 @@ from ledger.ports.log import ChunkFacts
 
 Dependency = tuple[str, str]
 """Something that a judgement looked up: a table of :class:`~ledger.core.history.History` and the name asked for in it."""
+
+IsReceipted = Callable[[Sequence[int]], Sequence[bool]]
+"""Of each of some places whether a receipt confirms the attempt of which the entry there tells."""
+
+SOUGHT_ATTEMPTS = 1 << 16
+"""Attempts of one delivery that are found by its name have lower numbers."""
 
 ALWAYS_MS = -1
 """As the instant from which on something changes: whatever the instant."""
@@ -88,6 +94,48 @@ class AttemptBook(Protocol):
         """The attempts that may be copies of this one, itself among them; none for one that delivers alone."""
         ...
 
+    # What second sources ask.
+
+    def positions(self, row: int) -> tuple[int, ...]:
+        """Where the entries of an attempt stand, ascending."""
+        ...
+
+    def row_of(self, delivery: str, attempt: int) -> int | None:
+        """The attempt of this name, or None."""
+        ...
+
+    def rows_of(self, delivery: str) -> list[int]:
+        """All attempts of a delivery with numbers below :data:`SOUGHT_ATTEMPTS`; generously, for names are hashed."""
+        ...
+
+    def watch_delivery(self, delivery: str) -> None:
+        """Note from now on when something new is told of a delivery."""
+        ...
+
+    def take_told(self) -> set[str]:
+        """The watched deliveries of which something may have been told since the last call."""
+        ...
+
+    def is_watched(self, row: int) -> bool:
+        """Whether an attempt is watched."""
+        ...
+
+    def doubt(self, rows: Iterable[int]) -> None:
+        """These attempts are doubtful again, and are never called surely clean any more."""
+        ...
+
+    def doubt_unasked(
+        self,
+        until_ms: int,
+        first_of: Callable[[frozenset[Dependency]], int | None],
+        is_receipted: IsReceipted,
+    ) -> bool:
+        """Doubt the plain attempts that started at or before an instant, once each since they were doubtful; whether any.
+
+        Only those that stand behind ``first_of`` what they rest on (None: behind nothing), and that are not receipted.
+        """
+        ...
+
 
 class Growth(Protocol):
     """One log as far as it was read, in memory; used from one thread and closed at the end."""
@@ -104,6 +152,10 @@ class Growth(Protocol):
 
     def read(self, first: int, entries: Sequence[bytes]) -> Stretch:
         """Take the entries from ``first`` on, which follow those that were read before; nothing is trusted."""
+        ...
+
+    def deliveries(self, first: int, entries: Sequence[bytes]) -> Iterator[tuple[int, Any]]:
+        """Every sound entry about an attempt, settlement or import among ``entries`` from ``first`` on, with its place."""
         ...
 
     def ask_roots(self, map_sizes: Sequence[int]) -> None:

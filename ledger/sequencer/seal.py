@@ -146,6 +146,10 @@ class Sealer:
                 f"entry {place} is not the one that was signed ({error}); run `verify`"
             ) from error
         stated = json.loads(row.data)
+        if stated["kind"] != "index.sealed":
+            raise ForkError(
+                f"entry {place} ends the tree that was signed, and is {stated['kind']}, not index.sealed"
+            )
         note = self._store.load_checkpoint() or signed.note
         return SealedMap(stated["map_size"], bytes.fromhex(stated["map_root"]), note)
 

@@ -20,6 +20,7 @@ from ledger.store.claims import skip_locked
 from ledger.store.engine import begin_write
 from ledger.store.service_tables import ApiKeyRow, TokenRow
 from ledger.store.statements import (
+    INTEGER_MAX,
     Value,
     bounds_of,
     check_values,
@@ -62,12 +63,21 @@ LOAD_ACCESS_TOKENS = text(
     f"SELECT {_TOKEN_COLUMNS} FROM service_tokens WHERE account = :account AND kind = 'access' AND {_ALIVE} "
     "ORDER BY created_at_ms, token_hash"
 )
+LOAD_GIVEN_TOKENS = text(
+    f"SELECT {_TOKEN_COLUMNS} FROM service_tokens WHERE account = :account AND app = :app "
+    f"AND kind IN ('access', 'request') AND {_ALIVE} ORDER BY created_at_ms, token_hash"
+)
+_NARROW_TOKEN = text(
+    "UPDATE service_tokens SET scopes = :scopes "
+    "WHERE token_hash = :token_hash AND scopes = :before AND revoked_at_ms IS NULL"
+)
 _TAKE_TOKEN = text(
     f"UPDATE service_tokens SET revoked_at_ms = :at_ms WHERE token_hash = :token_hash AND {_ALIVE} RETURNING {_TOKEN_COLUMNS}"
 )
 REVOKE_TOKENS = text(
     "UPDATE service_tokens SET revoked_at_ms = :at_ms "
-    f"WHERE account = :account AND app = :app AND kind IN ('access', 'request') AND {_ALIVE} RETURNING kind"
+    f"WHERE account = :account AND app = :app AND kind IN ('access', 'request') AND {_ALIVE} "
+    "AND created_at_ms <= :made_until_ms RETURNING kind"
 )
 _TAKE_NONCE = text(
     "INSERT INTO service_nonces (mark, timestamp_s) VALUES (:mark, :timestamp_s) ON CONFLICT (mark) DO NOTHING"
@@ -156,18 +166,41 @@ class SqlCredentials:
         rows = fetch(self._engine, "reading tokens", LOAD_ACCESS_TOKENS, account=account, at_ms=now_ms)
         return [_token(row) for row in rows]
 
+    def load_given_tokens(self, account: str, app: str, now_ms: int = 0) -> Sequence[Token]:
+        """See :meth:`ledger.ports.credentials.Credentials.load_given_tokens`."""
+        rows = fetch(
+            self._engine, "reading tokens", LOAD_GIVEN_TOKENS, account=account, app=app, at_ms=now_ms
+        )
+        return [_token(row) for row in rows]
+
+    def narrow_token(self, token: Token, scopes: Sequence[str]) -> bool:
+        """See :meth:`ledger.ports.credentials.Credentials.narrow_token`."""
+        values = {
+            "token_hash": token.token_hash,
+            "before": encode_texts(token.scopes),
+            "scopes": encode_texts(scopes),
+        }
+        with begin_write(self._engine, "narrowing a token") as connection:
+            return connection.execute(_NARROW_TOKEN, values).rowcount == 1
+
     def take_token(self, token_hash: bytes, at_ms: int) -> Token | None:
         """Revoke a live token and return it as it was; None for everybody but the first."""
         with begin_write(self._engine, "taking a token") as connection:
             row = connection.execute(_TAKE_TOKEN, {"token_hash": token_hash, "at_ms": at_ms}).first()
         return None if row is None else replace(_token(row), revoked_at_ms=None)
 
-    def revoke_tokens(self, app: str, account: str, at_ms: int) -> int:
+    def revoke_tokens(self, app: str, account: str, at_ms: int, made_until_ms: int | None = None) -> int:
         """See :meth:`ledger.ports.credentials.Credentials.revoke_tokens`."""
+        values = within(
+            {
+                "app": app,
+                "account": account,
+                "at_ms": at_ms,
+                "made_until_ms": INTEGER_MAX if made_until_ms is None else made_until_ms,
+            }
+        )
         with begin_write(self._engine, "revoking tokens") as connection:
-            kinds = connection.execute(
-                REVOKE_TOKENS, {"app": app, "account": account, "at_ms": at_ms}
-            ).scalars()
+            kinds = connection.execute(REVOKE_TOKENS, values).scalars()
             return sum(kind == "access" for kind in kinds)
 
     def take_nonce(self, consumer_key: str, timestamp_s: int, nonce: str, now_ms: int) -> bool:

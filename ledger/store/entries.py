@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, exc
 
+from ledger.core.strict import INTEGER_MAX
 from ledger.errors import ConflictError, ForkError, StoreError
 from ledger.ports import Change, NewEntry, StoredEntry
 from ledger.store.engine import LostConnectionError, begin_query, begin_write, explain, open_write, translated
@@ -179,6 +180,21 @@ class SqlEntryStore:
     def leaf_hashes(self, start: int, end: int) -> bytes:
         """The leaf hashes of ``start <= seq < end``, 32 bytes each, joined."""
         return b"".join([as_bytes(row[0]) for row in self._fetch("leaf_hash", start, end)])
+
+    def leaf_hashes_at(self, seqs: Sequence[int]) -> dict[int, bytes]:
+        """The leaf hashes of the entries at ``seqs``, in any order; those that are not there are left out."""
+        hashes: dict[int, bytes] = {}
+        # One is below 2^53; of others the database would say that they are too large.
+        asked = sorted({seq for seq in seqs if seq <= INTEGER_MAX})
+        with begin_query(self._engine, "reading leaf hashes") as connection:
+            for at in range(0, len(asked), PAGE_ROWS):
+                part = tuple(asked[at : at + PAGE_ROWS])
+                marks = ", ".join([self._mark] * len(part))
+                query = f"SELECT seq, leaf_hash FROM entries WHERE seq IN ({marks})"
+                hashes.update(
+                    (seq, as_bytes(value)) for seq, value in self._rows.fetch(connection, query, part)
+                )
+        return hashes
 
     def _fetch(self, columns: str, start: int, end: int) -> Sequence[Any]:
         with begin_query(self._engine, f"reading entries {start} to {end}") as connection:

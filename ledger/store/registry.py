@@ -57,6 +57,10 @@ LOAD_SUBSCRIPTIONS = text(
 )
 LOAD_SUBSCRIPTIONS_OF = text(f"{_LIVE} AND account = :account ORDER BY created_at_ms, subscription")
 LOAD_SUBSCRIPTIONS_OF_GRANT = text(f"{_LIVE} AND grant_id = :grant ORDER BY created_at_ms, subscription")
+LOAD_LAST_SUBSCRIPTION = text(
+    f"SELECT {_SUBSCRIPTION} FROM service_subscriptions WHERE webhook = :webhook AND account = :account "
+    "ORDER BY CASE WHEN ended_at_ms IS NULL THEN 0 ELSE 1 END, created_at_ms DESC, ended_at_ms DESC, subscription LIMIT 1"
+)
 COUNT_GRANTS_MADE = text(
     "SELECT COUNT(*) FROM service_subscriptions WHERE webhook = :webhook AND account = :account"
 )
@@ -170,6 +174,11 @@ class SqlRegistry(RegistryChanges):
         """Live subscriptions that rest on ``grant``."""
         return self._subscriptions(LOAD_SUBSCRIPTIONS_OF_GRANT, grant=grant)
 
+    def load_last_subscription(self, webhook: str, account: str) -> Subscription | None:
+        """The live subscription of the account (a tag) at ``webhook``, or else the one that was made last."""
+        found = self._subscriptions(LOAD_LAST_SUBSCRIPTION, webhook=webhook, account=account)
+        return found[0] if found else None
+
     def _subscriptions(self, statement: Any, **values: str | int) -> list[Subscription]:
         return [
             _subscription(row) for row in fetch(self._engine, "reading subscriptions", statement, **values)
@@ -236,6 +245,7 @@ def _app(row: Any) -> App:
         retry_waits_ms=decode_numbers(row.retry_waits_ms),
         can_write=bool(row.can_write),
         created_at_ms=row.created_at_ms,
+        owner_account=row.owner_account,
     )
 
 

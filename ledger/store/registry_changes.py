@@ -35,15 +35,16 @@ PUT_DEVELOPER = ChangeStatement(
 PUT_APP = ChangeStatement(
     AppRow,
     "INSERT INTO service_apps (app, developer, name, description, website, consumer_key, secret_sealed, environments, "
-    "callbacks, retry_waits_ms, can_write, created_at_ms) "
+    "callbacks, retry_waits_ms, can_write, created_at_ms, owner_account) "
     "SELECT :app, :developer, :name, :description, :website, :consumer_key, :secret_sealed, :environments, "
-    ":callbacks, :retry_waits_ms, :can_write, :created_at_ms "
+    ":callbacks, :retry_waits_ms, :can_write, :created_at_ms, :owner_account "
     "WHERE NOT EXISTS (SELECT 1 FROM service_apps "
     "WHERE consumer_key = CAST(:consumer_key AS VARCHAR) AND app <> CAST(:app AS VARCHAR)) "
     "ON CONFLICT (app) DO UPDATE SET developer = excluded.developer, name = excluded.name, "
     "description = excluded.description, website = excluded.website, secret_sealed = excluded.secret_sealed, "
     "environments = excluded.environments, callbacks = excluded.callbacks, "
-    "retry_waits_ms = excluded.retry_waits_ms, can_write = excluded.can_write",
+    "retry_waits_ms = excluded.retry_waits_ms, can_write = excluded.can_write, "
+    "owner_account = excluded.owner_account",
 )
 PUT_WEBHOOK = ChangeStatement(
     WebhookRow,
@@ -117,6 +118,7 @@ class RegistryChanges:
             retry_waits_ms=encode_numbers(app.retry_waits_ms),
             can_write=app.can_write,
             created_at_ms=app.created_at_ms,
+            owner_account=app.owner_account,
         )
 
     def put_webhook(self, webhook: Webhook) -> Change:

@@ -105,7 +105,7 @@ class PostgresqlRows:
 
     def insert(self, connection: Connection, entries: Sequence[NewEntry]) -> None:
         """Insert by COPY, for which SQLAlchemy has no word."""
-        with _driver(connection) as driver, driver.cursor() as cursor, cursor.copy(_COPY) as copy:
+        with driver_of(connection) as driver, driver.cursor() as cursor, cursor.copy(_COPY) as copy:
             copy.set_types(_COPY_TYPES)
             for entry in entries:
                 copy.write_row(entry)
@@ -123,7 +123,7 @@ class PostgresqlRows:
 
     def fetch(self, connection: Connection, query: str, values: tuple[int, ...]) -> Sequence[Any]:
         """Fetch them in binary, which SQLAlchemy does not ask for: as text, every byte would come as two digits."""
-        with _driver(connection) as driver, driver.cursor(binary=True) as cursor:
+        with driver_of(connection) as driver, driver.cursor(binary=True) as cursor:
             rows: list[tuple[Any, ...]] = cursor.execute(query, values).fetchall()
         return rows
 
@@ -134,7 +134,7 @@ class PostgresqlRows:
 
 
 @contextmanager
-def _driver(connection: Connection) -> Iterator[Any]:
+def driver_of(connection: Connection) -> Iterator[Any]:
     """The driver's own connection, for what goes past SQLAlchemy."""
     driver = connection.connection.driver_connection
     assert driver is not None, "the connection is open"

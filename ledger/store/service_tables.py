@@ -54,6 +54,7 @@ class AppRow(SQLModel, table=True):
     retry_waits_ms: str = Field(sa_column=Column(Text, nullable=False))
     can_write: bool = Field(sa_column=Column(Boolean, nullable=False))
     created_at_ms: int = Field(sa_column=Column(BIG_INTEGER, nullable=False))
+    owner_account: str | None = Field(sa_column=Column(ID))
 
 
 class WebhookRow(SQLModel, table=True):
@@ -325,3 +326,20 @@ class RateWindowRow(SQLModel, table=True):
     mark: bytes = Field(sa_column=Column(MARK, primary_key=True))
     window_start_ms: int = Field(sa_column=Column(BIG_INTEGER, nullable=False))
     calls: int = Field(sa_column=Column(Integer, nullable=False))
+
+
+class CanaryRow(SQLModel, table=True):
+    """A canary; what opens its commitment is sealed."""
+
+    __tablename__ = "service_canaries"
+
+    canary: str = Field(sa_column=Column(ID, primary_key=True))
+    account: str = Field(sa_column=Column(ID, nullable=False, unique=True))
+    developer: str = Field(sa_column=Column(ID, nullable=False))
+    app: str = Field(sa_column=Column(ID, nullable=False))
+    marker_hash: bytes = Field(sa_column=Column(MARK, nullable=False, unique=True))
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    created_at_ms: int = Field(sa_column=Column(BIG_INTEGER, nullable=False))
+    released_at_ms: int | None = Field(sa_column=Column(BIG_INTEGER))
+    fetched_at_ms: int | None = Field(sa_column=Column(BIG_INTEGER))
+    fetches: int = Field(sa_column=Column(Integer, nullable=False))

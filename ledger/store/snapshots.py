@@ -68,10 +68,12 @@ class Snapshots:
         write: Callable[[Path], dict[str, Any]],
         entries: Iterable[tuple[int, bytes]],
         entries_end: int,
+        settled: int = 0,
     ) -> int:
         """Keep a snapshot at ``size``; where the entries' file ends then.
 
-        ``write`` fills a directory and gives the facts; ``entries`` come after those that end at ``entries_end``.
+        ``write`` fills a directory and gives the facts; ``entries`` come after those that end at ``entries_end``. It takes the
+        place of all others but the last one over at most ``settled`` entries, to which whoever follows may have to go back.
         """
         try:
             end = self._add_entries(entries, entries_end)
@@ -88,8 +90,9 @@ class Snapshots:
             shutil.rmtree(path, ignore_errors=True)
             made.rename(path)
             sync_directory(self._directory)
+            back = max((other for other in self._sizes() if other <= settled), default=size)
             for other in self._sizes():
-                if other != size:
+                if other not in (size, back):
                     shutil.rmtree(self._path(other), ignore_errors=True)
         except OSError as error:
             shutil.rmtree(self._directory / _HALF_MADE, ignore_errors=True)

@@ -48,6 +48,16 @@ def create(url: URL, busy_timeout_ms: int) -> Engine:
     return engine
 
 
+def create_derived(url: URL, busy_timeout_ms: int) -> Engine:
+    """As :func:`create`, for a file whose content can be made again.
+
+    A commit does not wait for the disk: after a power failure the last ones may be missing, each as a whole.
+    """
+    engine = create(url, busy_timeout_ms)
+    event.listen(engine, "connect", _do_not_wait)
+    return engine
+
+
 def turn_of(engine: Engine) -> threading.Lock:
     """What this process's writers to ``engine`` take turns by.
 
@@ -70,6 +80,10 @@ def _set_up(connection: Any, _record: object) -> None:
         cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute(f"PRAGMA wal_autocheckpoint = {WAL_AUTOCHECKPOINT_PAGES}")
     cursor.close()
+
+
+def _do_not_wait(connection: Any, _record: object) -> None:
+    connection.execute("PRAGMA synchronous = NORMAL")
 
 
 def _begin(connection: Connection) -> None:

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from ledger.core.checkpoint import parse_checkpoint
 from ledger.core.note import parse_note
-from ledger.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, TileId, decode_bundle, format_path, tile_at
+from ledger.core.published_blocks import read_published
+from ledger.core.tiles import ENTRIES_LEVEL, TILE_WIDTH, TileId, format_path
 from ledger.errors import FormatError, StoreError
 from ledger.ports import Block
 
@@ -57,18 +58,7 @@ class TileDirectory:
 
     def read_block(self, first: int, count: int) -> Block:
         """Entries of whole bundles: ``first`` is a multiple of 256, and so is ``count`` unless the log ends there."""
-        entries: list[bytes] = []
-        hashes: list[bytes] = []
-        for index in range(first // TILE_WIDTH, -(-(first + count) // TILE_WIDTH)):
-            bundle = tile_at(ENTRIES_LEVEL, index, self.size)
-            if bundle is None:
-                break
-            found, fault = self._read_bundle(bundle)
-            entries += found
-            hashes.append(self._leaf_hashes(TileId(0, index, bundle.width)))
-            if fault is not None:
-                return Block(first, entries, b"".join(hashes), fault)
-        return Block(first, entries, b"".join(hashes))
+        return Block(first, *read_published(first, count, self.size, self._load))
 
     def read_bundle(self, index: int, into: memoryview) -> int | None:
         """Read a full bundle of the log; None where there is none by its name."""
@@ -86,32 +76,12 @@ class TileDirectory:
         except OSError as error:
             raise StoreError(f"{self.directory}/{path}: {error.strerror}") from error
 
-    def _read_bundle(self, bundle: TileId) -> tuple[list[bytes], str | None]:
-        path = format_path(bundle)
-        data = self._read(path)
-        if data is None and bundle.width < TILE_WIDTH:
-            data = self._read(format_path(bundle.full()))
-        if data is None:
-            return [], f"{path} is missing"
-        try:
-            entries = decode_bundle(data)
-        except FormatError as error:
-            return [], f"{path}: {error}"
-        if len(entries) < bundle.width:
-            return entries, f"{path} holds {len(entries)} entries"
-        # A left-over full bundle may stand in for a partial one that the checkpoint's size names.
-        return entries[: bundle.width], None
-
-    def _leaf_hashes(self, tile: TileId) -> bytes:
-        data = self.read_tile(format_path(tile))
-        if data is None and tile.width < TILE_WIDTH:
-            data = self.read_tile(format_path(tile.full()))
-            data = None if data is None else data[: tile.width * 32]
-        return data or b""
-
     def read_tile(self, path: str) -> bytes | None:
         """A published hash tile, or None where there is none."""
         return self._read(path)
+
+    def _load(self, tile: TileId) -> bytes | None:
+        return self._read(format_path(tile))
 
     def _read(self, path: str) -> bytes | None:
         try:

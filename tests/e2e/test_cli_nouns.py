@@ -119,6 +119,24 @@ def test_what_the_app_was_given_is_what_the_service_knows(place: Workplace) -> N
         assert opened_secret == made["access_token_secret"]
 
 
+def test_an_app_that_an_account_owns_gets_that_accounts_token(place: Workplace) -> None:
+    make_app(place)
+    from ledger.gateway.tokens import hash_of
+
+    create = ("app", "create", "--developer", "dev-acme", "--name", "DeskLine", "--id", "4711", "--json")
+    made = place.good(*create, "--owner-account", "783214").json()
+    assert made["access_token"].startswith("783214-")
+    with opened(place) as service:
+        tag = service.parties.create_account("783214").tag
+        token = service.credentials.load_token(hash_of(made["access_token"]))
+        app = service.registry.load_app("4711")
+    assert token is not None
+    assert app is not None
+    assert (token.account, token.scopes, app.owner_account) == (tag, ("all",), tag)
+    refused = place.run(*create, "--owner-account", "5550001")
+    assert (refused.status, refused.out) == (3, b"")
+
+
 def test_an_account_is_registered_once_and_gives_an_app_a_token_for_its_scopes(place: Workplace) -> None:
     make_app(place)
     arguments = (

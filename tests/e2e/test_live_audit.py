@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +13,11 @@ import pytest
 from api.live_audit import LiveAudit
 from api.loops import Loop
 from api.metrics import Metrics
+from ledger.gateway.offered import OfferedEvent
+from ledger.receiver.receipts import ReceiptSigner, hand_in, load_receipt_key, make_receipt_key
 from ledger.sequencer.draft import Draft, Rejection
-from tests.support.service_world import HOSTS, ServiceWorld, wait_for
+from tests.api.test_receipts import ACCOUNT, client_of
+from tests.support.service_world import HOSTS, ServiceWorld, payload, wait_for
 
 DETECTED_SECONDS_MAX = 2.0
 SLACK = 4.0
@@ -92,5 +96,32 @@ def test_a_misdelivery_is_counted_within_two_seconds_of_its_settlement(
     send_astray(world)
     started_s = time.monotonic()
     wait_for(lambda: value_of(metrics, "grantledger_findings", code="WRONG_DEVELOPER", severity="X") == 1, 60)
+    assert time.monotonic() - started_s < DETECTED_SECONDS_MAX * SLACK
+    assert called == []
+
+
+def test_a_receipt_of_the_wrong_developer_is_counted_within_two_seconds_of_its_coming_in(
+    world: ServiceWorld, followed: tuple[Metrics, list[str]], tmp_path: Path
+) -> None:
+    metrics, called = followed
+    world.serve(("api", "dispatch"))
+    app, other, account = world.new_app(), world.new_app("Other"), world.new_account()
+    world.subscribe(app, world.new_webhook(app), account)
+    event = {"for_user_id": ACCOUNT, "follow_events": payload("follow_events")["follow_events"]}
+    world.service.intake.accept([OfferedEvent(event, json.dumps(event).encode())])
+    wait_for(lambda: world.arrivals.all)
+    key = make_receipt_key(tmp_path / "theirs.key", other.app.developer)
+    signer = ReceiptSigner(
+        other.app.developer, load_receipt_key(tmp_path / "theirs.key"), world.service.ledger.vkey
+    )
+    with client_of(world, other.app.developer) as client:
+        client.put("/v1/receipts/key", json={"key": key})
+        (made,) = hand_in(client, [signer.sign(world.arrivals.all[-1].headers, 1)])
+    assert made["status"] == "appended"
+    started_s = time.monotonic()
+    wait_for(
+        lambda: value_of(metrics, "grantledger_findings", code="RECEIPT_WITHOUT_DELIVERY", severity="X") == 1,
+        60,
+    )
     assert time.monotonic() - started_s < DETECTED_SECONDS_MAX * SLACK
     assert called == []

@@ -16,7 +16,6 @@ from ledger.core.sparse_map import SparseMap, combine_shards, shard_of
 from ledger.engines.batch_map import BatchMap
 from ledger.engines.batch_trees import BatchTrees
 from ledger.engines.hash_rows import as_hashes
-from ledger.engines.key_index import KeyIndex
 from ledger.engines.shard_index import ShardIndex
 
 Log = list[list[str]]
@@ -58,18 +57,6 @@ def core_roots(made: Steps) -> list[bytes]:
             roots.append(sparse.root())
         start = end
     return roots
-
-
-@given(steps())
-def test_an_index_over_blocks_has_the_roots_of_the_core(made: Steps) -> None:
-    index, roots, start = KeyIndex(), [], 0
-    for end, is_sealed in zip(made.ends, made.sealed, strict=True):
-        keys = [[index.number_of(key) for key in made.log[seq]] for seq in range(start, end)]
-        index.append(start, [leaf_of(seq) for seq in range(start, end)], keys)
-        if is_sealed:
-            roots.append(index.root())
-        start = end
-    assert roots == core_roots(made)
 
 
 @given(steps())

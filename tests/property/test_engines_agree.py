@@ -6,6 +6,7 @@ Times are few, so that most instants are ties; names are few, so that everything
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 from unittest.mock import patch
@@ -27,6 +28,7 @@ from ledger.engines.scalar import ScalarEngine
 from ledger.engines.scan import GROUP_ENTRIES
 from ledger.errors import FormatError, RejectedError
 from tests.property.test_rule_properties import STEPS, TIMES
+from tests.support import sourced_logs
 from tests.support.builders import DM, LIKE, POST, Log, seen, tag
 from tests.support.forged_logs import (
     Members,
@@ -94,6 +96,7 @@ def build(
     deliveries: list[tuple[int, dict[str, Any]]],
     lateness: list[int],
     mix: Any,
+    sources: Sequence[tuple[str, Any]] = (),
 ) -> list[Members]:
     """A log of all of them in some order, without the events that a ledger refuses."""
     log = open_log()
@@ -107,6 +110,7 @@ def build(
     log.issue("g-0", at=0, scopes=["all"])
     acts: list[tuple[str, Any]] = [("step", step) for step in zip(steps, lateness, strict=False)]
     acts += [("delivery", delivery) for delivery in deliveries]
+    acts += [("source", source) for source in sources]
     mix.shuffle(acts)
     events: dict[int, str] = {}
     for what, act in acts:
@@ -115,6 +119,8 @@ def build(
                 (at, (kind, members)), late = act
                 via = "api" if late else "file"
                 log.add(kind, at, via=via, recorded_at=at + late if late else None, **members)
+            elif what == "source":
+                sourced_logs.act(log, *act)
             else:
                 started_at, sent = act
                 deliver(log, started_at, sent, events)
@@ -195,11 +201,11 @@ def reports_of(entries: list[bytes], group_entries: int) -> tuple[bytes, bytes]:
 
 
 @settings(max_examples=30)
-@given(STEPS, DELIVERIES, LATENESS, MIXES, GROUPS)
+@given(STEPS, DELIVERIES, LATENESS, MIXES, GROUPS, st.just([]) | sourced_logs.ACTS)
 def test_duckdb_judges_every_random_history_as_the_scalar_rule_does(
-    steps: Any, deliveries: Any, lateness: Any, mix: Any, group_entries: int
+    steps: Any, deliveries: Any, lateness: Any, mix: Any, group_entries: int, sources: Any
 ) -> None:
-    scalar, duckdb = reports_of(encode_log(build(steps, deliveries, lateness, mix)), group_entries)
+    scalar, duckdb = reports_of(encode_log(build(steps, deliveries, lateness, mix, sources)), group_entries)
     assert duckdb == scalar
 
 

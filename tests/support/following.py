@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from ledger.audit.findings import Finding
+from ledger.audit.followed_sources import SourceCheck
 from ledger.audit.following import LogFollower, Whose
 from ledger.core.entries import decode_entry
 from ledger.core.faults import FaultList
 from ledger.engines.codec import MsgspecCodec
 from ledger.engines.growth import LogGrowth
 from ledger.engines.scan import GROUP_ENTRIES
+from ledger.vault.ed25519 import is_signed
 from tests.support.forged_logs import MemoryLog
 from tests.support.log_world import ORIGIN, SIGNER
 
@@ -28,7 +30,9 @@ def start_following(
 ) -> LogFollower:
     """A follower that has read nothing yet, or what was saved."""
     growth = LogGrowth(with_index=with_index, processes=processes, group_entries=group_entries, saved=saved)
-    whose = Whose(ORIGIN, SIGNER.vkey(), with_index=with_index)
+    whose = Whose(
+        ORIGIN, SIGNER.vkey(), with_index=with_index, sources=SourceCheck(SIGNER.verifier(), is_signed)
+    )
     return LogFollower(whose, growth, MsgspecCodec(), MemoryLog(entries))
 
 

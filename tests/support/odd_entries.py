@@ -47,6 +47,10 @@ GOOD: dict[str, Any] = {
     "map_size": 3, "map_root": "2" * 64, "evidence": {"method": "click"}, "observed": {"host": "h", "port": 443},
     "received_by": {"developer": "dev-a", "app": "app-a", "environment": "prod", "endpoint": "wh-a"},
     "status": 200, "expires_at": 9, "addresses": ["192.0.2.1"], "latency_ms": 3, "spki_sha256": "3" * 64,
+    "host": "a.example", "received_at": 8, "promised_seq": 4, "promised_leaf": "4" * 64, "promise": "5" * 128,
+    "key": "6" * 64, "signature": "7" * 128, "purpose": "receipts", "proxy": "egress-1", "sni": "a.example", "names": 1,
+    "connections": 2, "bytes_up": 512, "bytes_down": 64, "canary": "c-1", "commitment": "8" * 64, "marker": "9" * 64,
+    "salt": "a" * 64, "seen_in": "report", "seen_by": "dev-b", "evidence_given": "b" * 64,
 }  # fmt: skip
 
 
