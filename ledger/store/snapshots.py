@@ -72,8 +72,8 @@ class Snapshots:
     ) -> int:
         """Keep a snapshot at ``size``; where the entries' file ends then.
 
-        ``write`` fills a directory and gives the facts; ``entries`` come after those that end at ``entries_end``. It takes the
-        place of all others but the last one over at most ``settled`` entries, to which whoever follows may have to go back.
+        ``write`` fills a directory and gives the facts; ``entries`` come after those that end at ``entries_end``. It
+        takes the place of all others but the last over at most ``settled`` entries: whoever follows may have to go back.
         """
         try:
             end = self._add_entries(entries, entries_end)

@@ -51,7 +51,8 @@ def create(url: URL, busy_timeout_ms: int) -> Engine:
 def create_derived(url: URL, busy_timeout_ms: int) -> Engine:
     """As :func:`create`, for a file whose content can be made again.
 
-    A commit does not wait for the disk: after a power failure the last ones may be missing, each as a whole.
+    A commit does not wait for the disk: after a power failure the last ones may be missing, each as a whole. Pages are moved
+    home, which does wait, when there are 256 MiB of them: a commit that changes many changes them all over the file.
     """
     engine = create(url, busy_timeout_ms)
     event.listen(engine, "connect", _do_not_wait)
@@ -84,6 +85,7 @@ def _set_up(connection: Any, _record: object) -> None:
 
 def _do_not_wait(connection: Any, _record: object) -> None:
     connection.execute("PRAGMA synchronous = NORMAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {4 * WAL_AUTOCHECKPOINT_PAGES}")
 
 
 def _begin(connection: Connection) -> None:

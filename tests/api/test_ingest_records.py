@@ -179,5 +179,5 @@ def test_every_kind_of_record_is_in_the_openapi_text(platform: Platform) -> None
     operation = platform.client.get("/openapi.json").json()["paths"][PATH]["post"]
     kinds = operation["requestBody"]["content"]["application/json"]["schema"]["items"]["oneOf"]
     named = {kind["properties"]["kind"]["enum"][0] for kind in kinds}
-    assert {"grant.issued", "delivery.imported", "replay.requested"} <= named
-    assert len(named) == 27
+    assert {"grant.issued", "delivery.imported", "replay.requested", "developer.key_set"} <= named
+    assert len(named) == 28
