@@ -138,7 +138,7 @@ def serve(
     ] = "127.0.0.1:8500",
     ports: Annotated[list[int], typer.Option("--port", help="A port that tunnels may go to; repeatable.")] = [
         443
-    ],  # noqa: B006 - read only
+    ],
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Development only: tunnels to private addresses.")
     ] = False,

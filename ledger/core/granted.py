@@ -61,7 +61,9 @@ def _granted(record: GrantRecord, at_ms: int) -> Granted | None:
         record.environment,
         scopes_of_mask(version.scopes),
         timeline.versions[0].from_ms,
-        min(timeline.versions[0].from_ms, *(one.recorded_at for one in record.events if one.verb == "issued")),
+        min(
+            timeline.versions[0].from_ms, *(one.recorded_at for one in record.events if one.verb == "issued")
+        ),
         timeline.died_ms,
         timeline.died_ms <= at_ms,
     )

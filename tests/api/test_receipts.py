@@ -73,7 +73,9 @@ def _confirmed(directory: Path, database: str | None) -> Iterator[Confirmed]:
         account = world.new_account(ACCOUNT)
         webhook = world.new_webhook(app)
         world.subscribe(app, webhook, account)
-        body = json.dumps({"for_user_id": ACCOUNT, "follow_events": payload("follow_events")["follow_events"]})
+        body = json.dumps(
+            {"for_user_id": ACCOUNT, "follow_events": payload("follow_events")["follow_events"]}
+        )
         world.service.intake.accept([OfferedEvent(json.loads(body), body.encode())])
         wait_for(lambda: world.arrivals.all)
         key = make_receipt_key(directory / "receipts.key", developer)

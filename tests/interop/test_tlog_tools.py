@@ -1,7 +1,7 @@
 """The log as the service shows it, and its witnesses, against other people's tools (transparency formats, section 4).
 
-What they are and how they are pinned: tests/interop/tlog_tools/go.mod. They come from the Go module proxy, which a machine that
-runs all other checks need not reach: ``scripts/interop`` builds them and runs these tests.
+What they are and how they are pinned: tests/interop/tlog_tools/go.mod. They come from the Go module proxy, which a machine
+that runs all other checks need not reach: ``scripts/interop`` builds them and runs these tests.
 """
 
 from __future__ import annotations
