@@ -28,6 +28,7 @@ app = typer.Typer(rich_markup_mode=None, no_args_is_help=True)
 
 KEY_FILE, BOOK_FILE = "egress.key", "counts.db"
 HAND_IN_SECONDS = 30.0
+HTTPS_ONLY = [443]
 
 Directory = Annotated[Path, typer.Argument(metavar="DIR", help="Where its key and its counts lie.")]
 
@@ -136,9 +137,9 @@ def serve(
     listen: Annotated[
         str, typer.Option("--listen", metavar="HOST:PORT", help="Where tunnels are asked for.")
     ] = "127.0.0.1:8500",
-    ports: Annotated[list[int], typer.Option("--port", help="A port that tunnels may go to; repeatable.")] = [
-        443
-    ],
+    ports: Annotated[
+        list[int], typer.Option("--port", help="A port that tunnels may go to; repeatable.")
+    ] = HTTPS_ONLY,
     allow_private: Annotated[
         bool, typer.Option("--allow-private", help="Development only: tunnels to private addresses.")
     ] = False,
