@@ -46,9 +46,9 @@ _COLUMNS = {
     "index_tiles": tuple(column.name for column in INDEX_TILES.columns),
 }
 _TYPES = {
-    "index_rows": "bytea[], bytea[]",
-    "index_pages": "text[], bytea[]",
-    "index_tiles": "bytea[], int4[], int8[], bytea[], bytea[]",
+    "index_rows": ("bytea", "bytea"),
+    "index_pages": ("text", "bytea"),
+    "index_tiles": ("bytea", "int4", "int8", "bytea", "bytea"),
 }
 
 
@@ -124,13 +124,19 @@ class PostgresqlIndexSql:
         return rows
 
     def put(self, connection: Connection, table: str, rows: Sequence[Row], is_new: bool) -> None:
-        """Insert from arrays."""
+        """Insert by COPY, or from arrays where rows may be there."""
         columns = _COLUMNS[table]
-        types = _TYPES[table].split(", ")
-        arrays = ", ".join([f"%b::{kind}" for kind in types])
-        query = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})" + (
-            "" if is_new else f" ON CONFLICT ({columns[0]}) DO UPDATE SET data = excluded.data"
-        )
+        types = _TYPES[table]
+        if is_new and rows:
+            with driver_of(connection) as driver, driver.cursor() as cursor:
+                with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
+                    copy.set_types(types)
+                    for row in rows:
+                        copy.write_row(row)
+            return
+        arrays = ", ".join([f"%b::{kind}[]" for kind in types])
+        query = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "
+        query += f"ON CONFLICT ({columns[0]}) DO UPDATE SET data = excluded.data"
         for at in range(0, len(rows), _ROWS_AT_ONCE):
             part = rows[at : at + _ROWS_AT_ONCE]
             with driver_of(connection) as driver, driver.cursor() as cursor:

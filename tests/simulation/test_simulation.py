@@ -78,7 +78,7 @@ def test_a_transport_that_breaks_a_rule_is_found(
 @pytest.mark.parametrize(
     ("mutate", "finding"),
     [
-        (mutants.reuse_permits, "was used twice"),
+        (mutants.reuse_permits, "arrived, and the log says that nothing did"),
         (mutants.skip_attempts, "there is no attempt in the log before the byte"),
         (mutants.sign_by_address, "does not know the key that signed"),
         (mutants.forget_settlements, ""),
