@@ -17,7 +17,7 @@ from tests.simulation.play import Player
 from tests.simulation.truth import Broken
 from tests.simulation.world import MakeTransport
 
-SEEDS = 200
+SEEDS = 100
 SEEDS_A_TEST = 10
 MUTANT_SEEDS = 60
 
