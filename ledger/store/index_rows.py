@@ -128,11 +128,11 @@ class PostgresqlIndexSql:
         columns = _COLUMNS[table]
         types = _TYPES[table]
         if is_new and rows:
-            with driver_of(connection) as driver, driver.cursor() as cursor:
-                with cursor.copy(f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)") as copy:
-                    copy.set_types(types)
-                    for row in rows:
-                        copy.write_row(row)
+            query = f"COPY {table} ({', '.join(columns)}) FROM STDIN (FORMAT BINARY)"
+            with driver_of(connection) as driver, driver.cursor() as cursor, cursor.copy(query) as copy:
+                copy.set_types(types)
+                for row in rows:
+                    copy.write_row(row)
             return
         arrays = ", ".join([f"%b::{kind}[]" for kind in types])
         query = f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays}) "
