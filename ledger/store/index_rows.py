@@ -29,7 +29,7 @@ from ledger.store.address import is_server
 from ledger.store.engine import BUSY_TIMEOUT_MS, begin_read, begin_write, translated
 from ledger.store.entries import as_bytes
 from ledger.store.index_tables import INDEX_TILES, TABLES, VERSION
-from ledger.store.rows import ROWS_PER_STATEMENT, driver_of
+from ledger.store.rows import ROWS_PER_STATEMENT, driver_of, fetch_plain
 
 Row = tuple[Any, ...]
 
@@ -91,13 +91,12 @@ class SqliteIndexSql:
     ) -> Iterable[Row]:
         """Ask by IN lists of a few lengths."""
         for part in _parts(keys):
-            yield from connection.exec_driver_sql(
-                f"SELECT {columns} FROM {table} WHERE {key} IN ({', '.join('?' * len(part))})", tuple(part)
-            ).fetchall()
+            query = f"SELECT {columns} FROM {table} WHERE {key} IN ({', '.join('?' * len(part))})"
+            yield from fetch_plain(connection, query, tuple(part))
 
     def query(self, connection: Connection, query: str, values: Row) -> Sequence[Row]:
         """Ask."""
-        return connection.exec_driver_sql(query, values).fetchall()
+        return fetch_plain(connection, query, values)
 
     def put(self, connection: Connection, table: str, rows: Sequence[Row], is_new: bool) -> None:
         """Insert by statements of a few lengths."""
