@@ -35,7 +35,7 @@ COMMITMENTS = frozenset({"identity", "payload"})
 
 _RECEIPT = "delivery.receipt"
 
-_ID_MEMBERS = {"subject": "account", "processor": "developer", "egress": "proxy"}
+_ID_MEMBERS = {"subject": "account", "processor": "developer", "egress": "proxy", "finding": "code"}
 """Families whose id is not the member named like them."""
 
 

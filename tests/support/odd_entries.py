@@ -51,6 +51,16 @@ GOOD: dict[str, Any] = {
     "key": "6" * 64, "signature": "7" * 128, "purpose": "receipts", "proxy": "egress-1", "sni": "a.example", "names": 1,
     "connections": 2, "bytes_up": 512, "bytes_down": 64, "canary": "c-1", "commitment": "8" * 64, "marker": "9" * 64,
     "salt": "a" * 64, "seen_in": "report", "seen_by": "dev-b", "evidence_given": "b" * 64,
+    "code": "NO_GRANT", "severity": "X", "tree_size": 9, "incident": "i-1", "obligation": "o-1", "cause": "misrouted",
+    "revision": 1, "root": "c" * 64, "rule_set_sha256": "d" * 64, "query": "e" * 64, "findings": 3,
+    "findings_root": "f" * 64, "window_from": 1, "window_to": 2, "accounts_definite": 1, "accounts_possible": 2,
+    "others_definite": 3, "others_possible": 4, "deliveries": 5, "copies": 6, "active_accounts": 7,
+    "incident_status": "halted", "moment": "triage", "field": "title", "text": "0" * 64, "decision": "d-1",
+    "number": 1, "text_sha256": "1" * 64, "jurisdiction": "gdpr", "notification": "first", "document": "2" * 64,
+    "notice": "n-1", "medium": "inbox", "list_root": "3" * 64, "acknowledge_by": 7, "delete_by": 8, "attest_by": 9,
+    "attestation": "4" * 64, "step": "remind", "export": "x-1", "manifest": "5" * 64, "request": "6" * 64,
+    "requested_by": "auditor:x", "file_sha256": "7" * 64, "file_bytes": 8, "recipients": ["8" * 64], "policy": "p-1",
+    "period_ms": 5, "hold": "h-1",
 }  # fmt: skip
 
 

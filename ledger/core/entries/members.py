@@ -57,6 +57,7 @@ Version = Annotated[int, Bounds(1, 1)]
 Port = Annotated[int, Bounds(1, 65_535)]
 HttpStatus = Annotated[int, Bounds(100, 599)]
 Tags = Annotated[list[Tag], SortedSet(0)]
+Hashes = Annotated[list[Hash], SortedSet(1)]
 Scopes = Annotated[list[Id], SortedSet(1)]
 Addresses = Annotated[list[str], SortedSet(0)]
 Via = Literal["gate", "api", "file", "system"]
@@ -64,6 +65,15 @@ Channel = Literal["push", "pull", "export"]
 Disclosure = Literal["none", "possible", "confirmed"]
 SettledBy = Literal["transport", "rescuer"]
 SeenIn = Literal["report", "receipt", "fetch"]
+Severity = Literal["A", "I", "P", "X"]
+IncidentStatus = Literal["suspected", "detected", "assessed", "halted", "mitigated", "concluded"]
+AwarenessMoment = Literal[
+    "first_report", "triage", "reasonable_certainty", "handed_to_controller", "dpo_told"
+]
+AuthorityNoticeType = Literal["first", "follow_up", "final"]
+NoticeMedium = Literal["inbox", "email", "webhook"]
+EscalationStep = Literal["remind", "suspend_deliveries", "suspend_app", "tell_authority"]
+ErasureBasis = Literal["request", "retention"]
 
 Check = Callable[[object], str | None]
 """Returns why a value is not of the type, or None when it is."""

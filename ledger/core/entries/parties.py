@@ -17,7 +17,7 @@ class AccountRegistered(Entry):
     identity: Hash
 
 
-@register("account.suspended", "account.reactivated", "account.deleted", "subject.erased")
+@register("account.suspended", "account.reactivated", "account.deleted")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountChanged(Entry):
     """The standing of an account changes; deletion is final."""

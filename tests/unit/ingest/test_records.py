@@ -89,7 +89,7 @@ def test_kinds_of_the_ledger_itself_are_refused(kind: str) -> None:
     assert "ledger's own" in refusal({"kind": kind, "at": AT})
 
 
-@pytest.mark.parametrize("kind", ["grant.exploded", "", "Grant.issued", "delivery", "finding.recorded"])
+@pytest.mark.parametrize("kind", ["grant.exploded", "", "Grant.issued", "delivery", "finding.lost"])
 def test_an_unknown_kind_is_refused(kind: str) -> None:
     assert "unknown" in refusal({"kind": kind, "at": AT})
 
