@@ -1,0 +1,1 @@
+"""Erasure, legal holds and retention (ledger format, section 1.2)."""
