@@ -38,7 +38,7 @@ _ARRAYS = "growth.npz"
 
 
 class LogGrowth:
-    """Implements ``ledger.ports.growth.Growth``. With ``processes`` above 1 the index has processes of its own."""
+    """Implements ``ledger.ports.growth.Growth``. ``processes`` is as of ``GrowingReplay``."""
 
     def __init__(
         self,
