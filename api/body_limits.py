@@ -23,7 +23,9 @@ from api.problems import Problem, ProblemError, respond
 BODY_BYTES_MAX: Final = 1 << 20
 BATCH_BYTES_MAX: Final = 16 << 20
 BATCH_PATHS: Final[Mapping[str, int]] = MappingProxyType(
-    dict.fromkeys(("/v1/records", "/v1/events", "/v1/authorizations"), BATCH_BYTES_MAX)
+    dict.fromkeys(
+        ("/v1/records", "/v1/events", "/v1/authorizations", "/v1/receipts", "/v1/egress"), BATCH_BYTES_MAX
+    )
 )
 """Path -> bound of its body, where it is not :data:`BODY_BYTES_MAX`."""
 

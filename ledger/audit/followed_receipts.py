@@ -11,7 +11,7 @@ that have findings, are judged again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from ledger.audit.backing import load_deliveries
@@ -36,6 +36,7 @@ class FollowedReceipts:
         self._history = history
         self._ahead: dict[int, Sought] = {}
         self._unsettled: set[str] = set()
+        self._confirmed: set[int] = set()
         self._rests_on: dict[str, frozenset[Dependency]] = {}
         self._watchers: dict[Dependency, set[str]] = {}
         self._owned_first: dict[str, int | None] = {}
@@ -50,16 +51,13 @@ class FollowedReceipts:
 
         Before these are judged. Where an entry cannot be read the rest stays to be settled the next time.
         """
-        taken = self.receipts.take_waiting(reader, tree_size)
+        self._note(self.receipts.take_waiting(reader, tree_size))
         for place, receipt in list(self._ahead.items()):
             if receipt.promised_seq is not None and receipt.promised_seq < tree_size:
-                self.receipts.take(place, receipt, reader, tree_size, taken)
+                reached = Taken()
+                self.receipts.take(place, receipt, reader, tree_size, reached)
                 del self._ahead[place]
-        self._ahead.update(taken.ahead)
-        self._unsettled |= taken.sought
-        for delivery in taken.sought:
-            self._book.watch_delivery(delivery)
-        self._note_confirmed(taken, reader)
+                self._note(reached)
         self._unsettled |= self._book.take_told()
         history = self._history
         for changed in (*(("accounts", one) for one in history.changed_accounts), *history.changed_parties):
@@ -67,18 +65,25 @@ class FollowedReceipts:
         for delivery in sorted(self._unsettled):
             self._seek(delivery, reader, tree_size, ledger_time_ms)
             self._unsettled.discard(delivery)
+        self._reconsider(reader)
 
-    def _note_confirmed(self, taken: Taken, reader: EntryReader) -> None:
-        rows = [self._book.row_of(one.delivery, one.attempt) for _, one in taken.confirmed]
-        self._reconsider([row for row in rows if row is not None], reader)
+    def _note(self, taken: Taken) -> None:
+        """Keep what receipts came to until it is seen to: they are not taken a second time."""
+        self._ahead.update(taken.ahead)
+        self._unsettled |= taken.sought
+        for delivery in taken.sought:
+            self._book.watch_delivery(delivery)
+        rows = (self._book.row_of(one.delivery, one.attempt) for _, one in taken.confirmed)
+        self._confirmed.update(row for row in rows if row is not None)
 
-    def _reconsider(self, rows: Iterable[int], reader: EntryReader) -> None:
-        """A receipt came in for these attempts."""
-        for row in rows:
+    def _reconsider(self, reader: EntryReader) -> None:
+        """Receipts came in for these attempts."""
+        for row in sorted(self._confirmed):
             if self._book.is_watched(row):
                 self._book.mark([row])
             elif any(_says_nothing_left(reader.entry(each)) for each in self._book.positions(row)):
                 self._book.doubt([row])
+            self._confirmed.discard(row)
 
     def _seek(self, delivery: str, reader: EntryReader, tree_size: int, ledger_time_ms: int) -> None:
         rows = self._book.rows_of(delivery)
@@ -92,7 +97,7 @@ class FollowedReceipts:
         ]
         self._watch(delivery, frozenset(asked))
         confirmed, denied = self.receipts.conclude(delivery, told)
-        self._reconsider({places[position] for position in confirmed}, reader)
+        self._confirmed |= {places[position] for position in confirmed}
         self._book.doubt({places[position] for position in denied if position in places})
 
     def _watch(self, delivery: str, rests_on: frozenset[Dependency]) -> None:

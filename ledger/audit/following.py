@@ -33,11 +33,16 @@ from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_fi
 from ledger.core.merkle import hash_leaves
 from ledger.core.tiles import TILE_WIDTH
 from ledger.errors import ProofError
-from ledger.ports import Codec, LogSource
+from ledger.ports import Block, Codec, LogSource
 from ledger.ports.growth import Growth, Stretch
 
 STRETCH_ENTRIES = TILE_WIDTH * TILE_WIDTH
-"""Entries read at once."""
+"""Entries read at once, at most."""
+
+STRETCH_BYTES = 1 << 28
+"""When no more of them are read: entries of 64 KiB each would fill the memory of whoever follows."""
+
+PIECE_ENTRIES = 16 * TILE_WIDTH
 
 Progress = Callable[[int, int], None]
 
@@ -68,7 +73,8 @@ class LogFollower:
     """One log as far as it was read, and what is wrong with it. For one thread.
 
     ``tree`` says how far that is; ``index_is_right`` whether every seal so far stated the index that its entries give;
-    ``is_torn`` that it failed in the middle of taking something in, and is of no use any more.
+    ``is_torn`` that it failed in the middle of taking something in, and is of no use any more; ``is_judged`` that nothing
+    that was taken in waits to be judged.
     """
 
     def __init__(self, whose: Whose, growth: Growth, codec: Codec, source: LogSource) -> None:
@@ -90,6 +96,7 @@ class LogFollower:
         self._resting: dict[str, Finding] = {}
         self._weighed_keys: list[str] = []
         self.is_torn = False
+        self.is_judged = True
         self.tree = GrowingTree()
         self.state: list[tuple[int, bytes]] = []
         self._known = KnownGroups(source, self.tree)
@@ -114,12 +121,11 @@ class LogFollower:
         """
         group, known = divmod(self.tree.size, TILE_WIDTH)
         first = group * TILE_WIDTH
-        count = min(size - first, STRETCH_ENTRIES)
-        block = source.read_block(first, count)
+        block, is_short = _read_stretch(source, first, min(size - first, STRETCH_ENTRIES))
         leaves = hash_leaves(block.entries)
         if known:
             self.tree.check_group(group, leaves)
-        if len(block.entries) < count:
+        if is_short:
             position = first + len(block.entries)
             reason = f": {block.fault}" if block.fault else ""
             raise ShortLogError(position, f"entry {position} of {size} cannot be read{reason}")
@@ -133,10 +139,16 @@ class LogFollower:
         first, _, leaves = self._fetched
         return self.tree.root_after(leaves[self.tree.size - first :])
 
+    def root_at(self, size: int, source: LogSource) -> bytes:
+        """The root over the first ``size`` entries that were read; ProofError where some are not there any more."""
+        self._known.turn_to(source)
+        return self.tree.root_at(size, self._known)
+
     def take(self, entries: Sequence[bytes], size: int) -> None:
         """Take in entries that were fetched; ``size`` is how many there are in all, as far as is known now."""
         first, fetched, _ = self._fetched
         self.is_torn = True
+        self.is_judged = False
         stretch = self.growth.read(self.tree.size, entries)
         self._known.remember(first, fetched)
         self.tree.add(stretch, self._faults)
@@ -236,6 +248,7 @@ class LogFollower:
             self._put(self._sourced, found)
             self._sourced = found
         self._history.forget_changes()
+        self.is_judged = True
 
     def finish(self) -> None:
         """Wait for what is still being computed."""
@@ -336,10 +349,29 @@ class LogFollower:
         # The attempts are as they were judged; what rests on the whole history is looked at again.
         self._history.forget_changes(keep_grants=True)
         self._sightings = None
-        self._faults.kept = [Fault(*each) for each in kept["faults"]]
-        self._faults.counts = kept["fault_counts"]
+        self._faults.restore([Fault(*each) for each in kept["faults"]], kept["fault_counts"])
         self._seals.last_seq = kept["seal"]
         self._seals.seqs = {kept["seal"]}
+
+
+def _read_stretch(source: LogSource, first: int, count: int) -> tuple[Block, bool]:
+    """The ``count`` entries from ``first`` on, or fewer where they are long; and whether the source gave too few."""
+    entries: list[bytes] = []
+    stored: list[bytes | None] = []
+    read_bytes = 0
+    while len(entries) < count and read_bytes < STRETCH_BYTES:
+        asked = min(count - len(entries), PIECE_ENTRIES)
+        block = source.read_block(first + len(entries), asked)
+        entries += block.entries
+        stored.append(block.stored_hashes)
+        read_bytes += sum(map(len, block.entries))
+        if len(block.entries) < asked:
+            return Block(first, entries, _join(stored), block.fault), True
+    return Block(first, entries, _join(stored)), False
+
+
+def _join(stored: Sequence[bytes | None]) -> bytes | None:
+    return None if None in stored else b"".join(each for each in stored if each is not None)
 
 
 def _key(fault: Fault) -> str:

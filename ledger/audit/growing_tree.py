@@ -71,7 +71,7 @@ class GrowingTree:
         frontier.extend(leaves)
         return frontier.root()
 
-    def root_at(self, size: int, source: LogSource) -> bytes:
+    def root_at(self, size: int, source: LogSource | KnownGroups) -> bytes:
         """The root over the first ``size`` entries; those of the last group of 256 are read again for it.
 
         Raises ProofError where the source does not give them as they were.
@@ -124,7 +124,7 @@ class GrowingTree:
         return tree
 
 
-def read_group(source: LogSource, group: int, tree: GrowingTree) -> list[bytes]:
+def read_group(source: LogSource | KnownGroups, group: int, tree: GrowingTree) -> list[bytes]:
     """The ``group``-th 256 entries, read again; ProofError where they are not those that were read before."""
     entries = source.read_block(group * TILE_WIDTH, TILE_WIDTH).entries
     tree.check_group(group, hash_leaves(entries))

@@ -118,9 +118,11 @@ class Looker:
         root = self._accepted.root_at(shown.size)
         if root is None:
             try:
-                root = follower.tree.root_at(shown.size, source) if shown.size <= follower.tree.size else None
+                root = follower.root_at(shown.size, source) if shown.size <= follower.tree.size else None
             except ProofError:
-                root = b""
+                # What a server shows otherwise than before, or no more, is no statement of the log's.
+                self._weigh_older(looked, shown, last, follower, source)
+                return True
         if root is not None and root != shown.root:
             looked.state = "broken"
             looked.evidence.append(
@@ -131,6 +133,27 @@ class Looker:
             looked.state = "stale"
             return True
         return follower.tree.size >= last.size and not self._with_unsealed
+
+    def _weigh_older(
+        self, looked: Looked, shown: Checkpoint, last: Checkpoint, follower: LogFollower, source: LogSource
+    ) -> None:
+        """Judge an older checkpoint that cuts a group of 256 which is known by its root alone: by the groups before it.
+
+        It contradicts what was followed where the tiles shown make up the signed tree and have other groups. Where they have
+        the same it is stale.
+        """
+        looked.state = "stale"
+        full = shown.size - shown.size % TILE_WIDTH
+        try:
+            if _root_of_tiles(shown.size, shown.size, source) != shown.root:
+                text = f"the tiles do not make up the tree that is signed for size {shown.size}"
+                _break(looked, Fault(shown.size - 1, "ROOT_MISMATCH", text))
+            elif full and _root_of_tiles(full, shown.size, source) != follower.root_at(full, source):
+                looked.state = "broken"
+                text = f"the log was followed to {last.size} and had others among its first {full} entries"
+                looked.evidence.append(_fork(shown, text))
+        except (ProofError, FormatError):
+            return
 
     def _follow(
         self,
@@ -150,7 +173,7 @@ class Looker:
         try:
             if shown is not None and old_size < shown.size <= follower.tree.size:
                 # Entries that were read before anything covered them: now something does.
-                root = follower.tree.root_at(shown.size, source)
+                root = follower.root_at(shown.size, source)
                 if root != shown.root:
                     self._blame(looked, _other_root(shown, root), source)
                     looked.is_spoiled = True
@@ -176,7 +199,7 @@ class Looker:
                 served.extend(check_new_tiles(follower.tree, old_size, shown.size, source))
         looked.faults += served.kept
         follower.finish()
-        follower.judge()
+        judge_read(looked, follower)
 
     def _advance(
         self,
@@ -209,10 +232,8 @@ class Looker:
         shown, last = looked.checkpoint, self._accepted.last()
         if shown is not None and last is not None and last.size < shown.size:
             try:
-                read = node_reader(shown.size, lambda tile: source.read_tile(format_path(tile)))
-                if compute_root(shown.size, read) == shown.root:
-                    read = node_reader(shown.size, lambda tile: source.read_tile(format_path(tile)))
-                    root = compute_root(last.size, read)
+                if _root_of_tiles(shown.size, shown.size, source) == shown.root:
+                    root = _root_of_tiles(last.size, shown.size, source)
                     if root != last.root:
                         looked.state = "broken"
                         looked.evidence.append(
@@ -225,6 +246,20 @@ class Looker:
             except (ProofError, FormatError):
                 pass
         _break(looked, fault)
+
+
+def _root_of_tiles(size: int, shown_size: int, source: LogSource) -> bytes:
+    """The root over the first ``size`` entries by the tiles that are shown for ``shown_size``."""
+    read = node_reader(shown_size, lambda tile: source.read_tile(format_path(tile)))
+    return compute_root(size, read)
+
+
+def judge_read(looked: Looked, follower: LogFollower) -> None:
+    """Bring what stands up to what was read; where entries read again are others than before, that is what the look met."""
+    try:
+        follower.judge()
+    except ProofError as error:
+        _break(looked, Fault(max(follower.tree.size - 1, 0), "ROOT_MISMATCH", str(error)))
 
 
 def _broken(position: int, code: str, text: str) -> Looked:

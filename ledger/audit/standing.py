@@ -149,8 +149,10 @@ class Standing:
         for dependency in told.rests_on:
             self._watchers.setdefault(dependency, set()).add(row)
         for _, judgement in judged:
-            if not judgement.delivery.is_settled:
-                heappush(self._due, (judgement.delivery.recorded_at_ms + UNSETTLED_AFTER_MS, row))
+            unsettled_ms = judgement.delivery.recorded_at_ms + UNSETTLED_AFTER_MS
+            # Once it is due it was judged so: time alone changes nothing any more.
+            if not judgement.delivery.is_settled and unsettled_ms > ledger_time_ms:
+                heappush(self._due, (unsettled_ms, row))
             missing_ms = judgement.delivery.started_at_ms + RECEIPT_MISSING_AFTER_MS
             if self._receipts is not None and missing_ms > ledger_time_ms:
                 heappush(self._due, (missing_ms, row))

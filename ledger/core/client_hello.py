@@ -54,36 +54,52 @@ class _Reader:
         return _Reader(self.take(self.number(size_bytes)))
 
 
-def read_server_name(data: bytes) -> str | None:
-    """The server name (lower case) that the TLS client asks for that has sent ``data`` so far; None while more is needed.
+class HelloReader:
+    """Reads a hello as it comes in; each byte is looked at once, however small the pieces and the records are."""
 
-    Raises FormatError where this is no TLS, the hello names no host, several, or hides it, or is too long.
-    """
-    message = b""
-    place = 0
-    while True:
-        if len(data) > place and data[place] != _HANDSHAKE:
-            raise FormatError("this does not begin like TLS")
-        if len(data) < place + _RECORD_HEADER:
-            break
-        length = int.from_bytes(data[place + 3 : place + 5])
-        if data[place + 1] != 3 or not 0 < length <= _RECORD_BYTES_MAX:
-            raise FormatError("this does not begin like TLS")
-        message += data[place + _RECORD_HEADER : place + _RECORD_HEADER + length]
-        if message[0:1] and message[0] != _CLIENT_HELLO:
-            raise FormatError("the first message is no hello of a client")
-        if len(message) >= 4:
-            wanted = int.from_bytes(message[1:4])
+    def __init__(self) -> None:
+        """Nothing came yet."""
+        self._data = bytearray()
+        self._place = 0
+        self._message = bytearray()
+
+    def take(self, data: bytes) -> str | None:
+        """The server name (lower case) that the TLS client asks for that has sent ``data`` next; None while more is needed.
+
+        Raises FormatError where this is no TLS, the hello names no host, several, or hides it, or is too long.
+        """
+        self._data += data
+        while self._has_record():
+            start = self._place + _RECORD_HEADER
+            self._place = start + int.from_bytes(self._data[start - 2 : start])
+            self._message += self._data[start : self._place]
+            if self._message[0] != _CLIENT_HELLO:
+                raise FormatError("the first message is no hello of a client")
+            wanted = int.from_bytes(self._message[1:4]) if len(self._message) >= 4 else HELLO_BYTES_MAX
             if wanted > HELLO_BYTES_MAX:
                 raise FormatError("the hello is too long")
-            if len(message) >= 4 + wanted:
-                return _name_in(message[4 : 4 + wanted])
-        place += _RECORD_HEADER + length
-        if len(data) < place:
-            break
-    if len(data) > 2 * HELLO_BYTES_MAX:
-        raise FormatError("the hello is too long")
-    return None
+            if len(self._message) >= 4 + wanted:
+                return _name_in(bytes(self._message[4 : 4 + wanted]))
+        if len(self._data) > 2 * HELLO_BYTES_MAX:
+            raise FormatError("the hello is too long")
+        return None
+
+    def _has_record(self) -> bool:
+        """Whether the next record is there, whole; FormatError where it is none of a handshake."""
+        head = self._data[self._place : self._place + _RECORD_HEADER]
+        if head and head[0] != _HANDSHAKE:
+            raise FormatError("this does not begin like TLS")
+        if len(head) < _RECORD_HEADER:
+            return False
+        length = int.from_bytes(head[3:])
+        if head[1] != 3 or not 0 < length <= _RECORD_BYTES_MAX:
+            raise FormatError("this does not begin like TLS")
+        return len(self._data) >= self._place + _RECORD_HEADER + length
+
+
+def read_server_name(data: bytes) -> str | None:
+    """What :meth:`HelloReader.take` says of all that a client has sent so far."""
+    return HelloReader().take(data)
 
 
 def _name_in(hello: bytes) -> str:

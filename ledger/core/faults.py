@@ -26,18 +26,38 @@ class Fault:
 
 @dataclass(slots=True)
 class FaultList:
-    """Faults as they are found: at most :attr:`PER_CODE_MAX` of each code are kept, all are counted."""
+    """Faults as they are found: at most :attr:`PER_CODE_MAX` of each code and severity are kept, all are counted.
+
+    Of each severity by itself: a thousand advisories must not hide the first fault of the same code that breaks the log.
+    """
 
     PER_CODE_MAX: ClassVar[int] = 1_000
 
     kept: list[Fault] = field(default_factory=list)
     counts: dict[Code, int] = field(default_factory=dict)
+    _kept_by: dict[tuple[Code, Severity | None], int] = field(default_factory=dict, init=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Count what is kept from the beginning."""
+        for fault in self.kept:
+            self._note_kept(fault)
+
+    def _note_kept(self, fault: Fault) -> None:
+        how = (fault.code, fault.severity)
+        self._kept_by[how] = self._kept_by.get(how, 0) + 1
+
+    def restore(self, kept: list[Fault], counts: dict[Code, int]) -> None:
+        """Take the place of what there is."""
+        self.kept, self.counts = kept, counts
+        self._kept_by = {}
+        self.__post_init__()
 
     def add(self, fault: Fault) -> None:
         """Take one fault."""
-        count = self.counts[fault.code] = self.counts.get(fault.code, 0) + 1
-        if count <= self.PER_CODE_MAX:
+        self.counts[fault.code] = self.counts.get(fault.code, 0) + 1
+        if self._kept_by.get((fault.code, fault.severity), 0) < self.PER_CODE_MAX:
             self.kept.append(fault)
+            self._note_kept(fault)
 
     def tell(self, position: int, code: Code, text: str) -> None:
         """Take one fault, given by its parts."""

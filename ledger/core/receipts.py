@@ -49,6 +49,11 @@ _CHECKS = {
 }
 
 
+def is_host(text: str) -> bool:
+    """Whether ``text`` may stand as ``host`` in a receipt."""
+    return _CHECKS["host"](text) is None
+
+
 class Receipt(NamedTuple):
     """What a receipt says; ``promised`` is the entry and leaf hash (hex) that its ticket promised, None without one."""
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +18,7 @@ from ledger.core.egress_counts import HOUR_MS, Counted
 from ledger.errors import StoreError
 
 NAMES_MAX = 100_000
-"""Most server names in memory between two writes."""
+"""Most server names, each in each hour, that wait to be written; they are written every second, unless that fails."""
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS counts (
@@ -75,6 +76,9 @@ class CountBook:
         self._fresh: dict[tuple[int, str], Counted] = {}
         life = self._database.execute("SELECT seen_ms, is_clean FROM life").fetchone()
         self._reach_ms = hour_of(now_ms if life is None else min(life[0], now_ms))
+        # What is said to be all of an hour stays all of it, whatever the clock does later.
+        done = self._database.execute("SELECT max(hour_ms) FROM hours WHERE is_handed_in").fetchone()[0]
+        self._open_from_ms = 0 if done is None else done + HOUR_MS
         is_gap = life is None or not life[1]
         if is_gap:
             self._mark_gap(self._reach_ms, hour_of(now_ms))
@@ -87,9 +91,14 @@ class CountBook:
         )
 
     def add(self, sni: str, now_ms: int, counted: Counted) -> None:
-        """Count something to a name, now; written within a second."""
-        key = (hour_of(now_ms), sni)
+        """Count something to a name, now; written within a second.
+
+        Raises StoreError, and counts nothing, where too many names wait to be written: then nothing may pass.
+        """
         with self._lock:
+            key = (max(hour_of(now_ms), self._open_from_ms), sni)
+            if key not in self._fresh and len(self._fresh) >= NAMES_MAX:
+                raise StoreError("too many server names wait to be counted")
             self._fresh[key] = self._fresh.get(key, Counted()).plus(counted)
 
     def write(self, now_ms: int, *, is_last: bool = False) -> None:
@@ -115,11 +124,12 @@ class CountBook:
             self._reach_ms = max(self._reach_ms, reach_ms)
 
     def load_over(self, now_ms: int) -> list[Hour]:
-        """The hours that are over and were not handed in, the oldest first."""
-        with self._lock:
+        """The hours that are over, all of them written, and were not handed in, the oldest first."""
+        with self._opened():
+            before_ms = min([hour_of(now_ms), *(hour for hour, _ in self._fresh)])
             found = self._database.execute(
                 "SELECT hour_ms, is_whole FROM hours WHERE hour_ms < ? AND NOT is_handed_in ORDER BY hour_ms",
-                (hour_of(now_ms),),
+                (before_ms,),
             ).fetchall()
             return [Hour(hour, bool(is_whole), self._names(hour)) for hour, is_whole in found]
 
@@ -132,8 +142,17 @@ class CountBook:
 
     def note_handed_in(self, hour_ms: int) -> None:
         """Keep that an hour's counts are in the log."""
-        with self._lock:
+        with self._opened():
             self._database.execute("UPDATE hours SET is_handed_in = 1 WHERE hour_ms = ?", (hour_ms,))
+            self._open_from_ms = max(self._open_from_ms, hour_ms + HOUR_MS)
+
+    @contextmanager
+    def _opened(self) -> Iterator[None]:
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as error:
+                raise StoreError(f"counts cannot be read or marked: {error}") from error
 
     def close(self) -> None:
         """Close the file."""

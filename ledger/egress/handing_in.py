@@ -15,6 +15,7 @@ from ledger.errors import StoreError
 from ledger.vault.ed25519 import Ed25519Signer
 
 ITEMS_MAX = 1_000
+_IN_THE_LOG = frozenset({"appended", "exists"})
 
 
 def statements_of(hour: Hour, proxy: str, key: Ed25519Signer, log: str) -> Iterator[dict[str, JsonValue]]:
@@ -58,7 +59,13 @@ def _post(client: httpx.Client, items: list[dict[str, JsonValue]]) -> None:
         raise StoreError(f"the counts were not handed in: {type(error).__name__}") from error
     if answer.status_code != httpx.codes.OK:
         raise StoreError(f"the counts were not taken: status {answer.status_code}")
-    results: list[dict[str, Any]] = answer.json()["results"]
-    refused = [result for result in results if result["status"] == "rejected"]
+    try:
+        results: list[dict[str, Any]] = answer.json()["results"]
+        refused = [result for result in results if result["status"] not in _IN_THE_LOG]
+    except (ValueError, KeyError, TypeError):
+        results, refused = [], []
     if refused:
-        raise StoreError(f"{len(refused)} counts were refused: {refused[0]['reason']}")
+        raise StoreError(f"{len(refused)} counts were refused: {str(refused[0].get('reason'))[:200]}")
+    if len(results) != len(items):
+        # Only what is said to be in the log is never handed in again.
+        raise StoreError("the answer does not say what became of each count")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 
 from ledger.core.addresses import check_public, parse_address
-from ledger.core.client_hello import read_server_name
+from ledger.core.client_hello import HelloReader
 from ledger.core.egress_counts import Counted
 from ledger.core.strict import parse_decimal
 from ledger.egress.book import CountBook
@@ -103,6 +103,8 @@ class EgressProxy:
             log.info("egress.ended", reason=type(error).__name__)
         except FormatError as error:
             log.info("egress.refused", reason=str(error))
+        except StoreError as error:
+            log.error("egress.refused", reason=str(error))
         finally:
             self._tunnels.discard(task)
             await _close(writer)
@@ -153,6 +155,9 @@ class EgressProxy:
                 await writer.drain()
         except (OSError, TimeoutError):
             return
+        except StoreError as error:
+            # What cannot be counted is not passed on.
+            log.error("egress.ended", reason=str(error))
 
     def _read_head(self, head: bytes) -> _Asked:
         line = head.split(b"\r\n", 1)[0].decode("latin-1")
@@ -176,15 +181,15 @@ class EgressProxy:
 
 
 async def _read_hello(reader: asyncio.StreamReader) -> tuple[bytes, str]:
-    data = b""
+    data, hello = bytearray(), HelloReader()
     while True:
         chunk = await reader.read(CHUNK_BYTES)
         if not chunk:
             raise FormatError("the tunnel ended before TLS began")
         data += chunk
-        name = read_server_name(data)
+        name = hello.take(chunk)
         if name is not None:
-            return data, name
+            return bytes(data), name
 
 
 async def _close(writer: asyncio.StreamWriter) -> None:

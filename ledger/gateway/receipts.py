@@ -74,7 +74,10 @@ def _tell_nobody(confirmed: Sequence[Confirmed]) -> None:
 
 
 class Receipts:
-    """Takes receipts and keys. Safe from any thread. ``on_taken`` is told of receipts that are new in the log."""
+    """Takes receipts and keys. Safe from any thread. ``on_taken`` is told of receipts that are in the log.
+
+    Of one that was there before it is told again: nobody knows whether it was heard the first time.
+    """
 
     def __init__(
         self,
@@ -145,8 +148,7 @@ class Receipts:
                     made = Taken if outcome.created else There
                     results[place] = made(outcome.seq, outcome.leaf_hash.hex())
                     account: Any = draft.members.get("account")
-                    if outcome.created:
-                        confirmed.append(Confirmed(one.receipt.delivery, developer, account))
+                    confirmed.append(Confirmed(one.receipt.delivery, developer, account))
                 else:
                     reason = getattr(outcome, "reason", "the receipt is refused")
                     results[place] = ReceiptRefused("signature", reason)

@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import structlog
+
 from ledger.audit.cosigners import WitnessDemand
 from ledger.audit.findings import of_fault
 from ledger.audit.followed_sources import SourceCheck
 from ledger.audit.following import LogFollower, Whose
-from ledger.audit.looking import Looked, Looker, Progress
+from ledger.audit.looking import Looked, Looker, Progress, judge_read
 from ledger.core.checkpoint import Checkpoint, parse_checkpoint
 from ledger.core.faults import Fault
 from ledger.core.note import parse_note, parse_vkey
 from ledger.core.verdicts import exit_status
 from ledger.engines.codec import MsgspecCodec
 from ledger.engines.growth import LogGrowth
-from ledger.errors import LedgerError, UsageError
+from ledger.errors import LedgerError, StoreError, UsageError
+from ledger.monitor.patience import Patience
 from ledger.ports import LogSource
 from ledger.store.database_log import DatabaseLog
 from ledger.store.monitor_book import Change, KeptCheckpoint, MonitorBook
@@ -36,6 +39,8 @@ from ledger.store.tile_directory import TileDirectory
 from ledger.transport.remote_log import RemoteLog
 from ledger.vault.ed25519 import is_signed, verifier_from_vkey
 from ledger.verifying import open_published
+
+log = structlog.get_logger()
 
 CONTENT, LOOK, EVIDENCE = "content", "look", "evidence"
 """Scopes of findings: what the log's entries give, what one look met, what stands for ever."""
@@ -130,7 +135,7 @@ class LogMonitor:
         self._kept_size = 0
         self._entries_end = 0
         self._is_whole_due = True
-        self._stale_since_s: float | None = None
+        self._patience = Patience(strictness.stale_seconds)
         self._counts: Mapping[tuple[str, str], int] | None = None
         self._database: DatabaseLog | None = None
 
@@ -176,9 +181,9 @@ class LogMonitor:
             looked = self._looker.look(
                 follower, source, self._keeping(follower, on_progress), is_proposed=proposed is not None
             )
+            if looked.state in ("followed", "nothing new") and self._is_whole_due:
+                judge_read(looked, follower)
             is_good = looked.state in ("followed", "nothing new")
-            if is_good and self._is_whole_due:
-                follower.judge()
         except BaseException:
             if self._follower is not None and self._follower.is_torn:
                 self._drop()
@@ -195,9 +200,10 @@ class LogMonitor:
         elif is_good:
             # What was taken in and is not known to be the log's says nothing yet.
             changes, whole = self._content_changes(follower)
-            whole.append(LOOK)
+            # A proposal shows nothing of what is published, and ends no complaint about that.
+            whole += [LOOK] if proposed is None else []
             made.verdicts = follower.verdicts()
-        changes += self._look_changes(looked, wait_for_stale)
+        changes += self._look_changes(looked, wait_for_stale, proposed is None)
         made.told = self._book.record(
             self._log,
             {"log": self.origin, "tree_size": made.size, "at": int(self._clock_s() * 1_000)},
@@ -209,7 +215,7 @@ class LogMonitor:
             self._counts = None
         if is_good:
             self._is_whole_due = False
-            self._keep_when_due(follower)
+            self._keep_when_due(follower, SNAPSHOT_ENTRIES_MIN)
         made.seconds = self._clock_s() - started_s
         return made
 
@@ -250,22 +256,18 @@ class LogMonitor:
             # After a start: what is in the book is held against all that stands.
             found = {key: each.to_json() for key, each in follower.findings().items()}
             return [Change(key, row, CONTENT) for key, row in found.items()], [CONTENT]
+        # Until it is written down the book is behind: where that fails, all of it is compared the next time.
+        self._is_whole_due = True
         rows = {key: None if each is None else each.to_json() for key, each in changed.items()}
         return [Change(key, row, CONTENT) for key, row in rows.items()], []
 
-    def _look_changes(self, looked: Looked, wait_for_stale: bool) -> list[Change]:
+    def _look_changes(self, looked: Looked, wait_for_stale: bool, is_published: bool) -> list[Change]:
         faults = list(looked.faults)
-        now_s = self._clock_s()
-        shown = looked.checkpoint
-        if shown is not None and shown.size >= self._book.published_size(self._log) > 0:
-            # What is ahead of it was only proposed.
-            self._stale_since_s = None
-        elif looked.state == "stale":
-            since_s = self._stale_since_s = self._stale_since_s or now_s
-            if not wait_for_stale or now_s - since_s >= self._strictness.stale_seconds:
-                faults.append(self._stale_fault(looked))
-        elif looked.state != "broken":
-            self._stale_since_s = None
+        published_size = self._book.published_size(self._log)
+        if is_published and self._patience.is_over(
+            looked, published_size, self._clock_s(), waits=wait_for_stale
+        ):
+            faults.append(self._stale_fault(looked))
         told = [
             Change(f"look:{fault.code}:{fault.position}", of_fault(fault).to_json(), LOOK) for fault in faults
         ]
@@ -318,10 +320,14 @@ class LogMonitor:
         whose = Whose(self.origin, self.target.vkey, how.with_index, how.require_tickets, sources)
         return LogFollower(whose, growth, MsgspecCodec(), source)
 
-    def _keep_when_due(self, follower: LogFollower, entries_min: int = SNAPSHOT_ENTRIES_MIN) -> None:
+    def _keep_when_due(self, follower: LogFollower, entries_min: int) -> None:
         size = follower.tree.size
         if size - self._kept_size >= max(entries_min, size // SNAPSHOT_SHARE):
-            self.keep()
+            try:
+                self.keep()
+            except StoreError as error:
+                # A snapshot spares reading again. What was found is told without one.
+                log.warning("monitor.not_kept", log=self.target.name, reason=str(error))
 
     def _keeping(self, follower: LogFollower, on_progress: Progress) -> Progress:
         """``on_progress``, and keeping what was read now and then."""
@@ -338,7 +344,8 @@ class LogMonitor:
         Within a look nothing signed may cover it yet. The next look compares the root over all of it before anything is told.
         """
         follower = self._follower
-        if follower is None or follower.tree.size == self._kept_size:
+        if follower is None or follower.tree.size == self._kept_size or not follower.is_judged:
+            # What waits to be judged is in memory alone: a start reads it again.
             return
         follower.finish()
 

@@ -17,7 +17,13 @@ class Teller:
     """
 
     def __init__(self, book: MonitorBook, file: FindingsFile | None, say: Callable[[bytes], None]) -> None:
-        """To ``file``, or where there is none by ``say``, which returns when the bytes are out."""
+        """To ``file``, or where there is none by ``say``, which returns when the bytes are out.
+
+        A file that another book's lines are in is gone on with: numbers go on from its last line.
+        """
+        if file is not None:
+            own = dict(book.untold()).get(file.last)
+            book.begin_after(file.last, is_others=own is not None and not file.is_last(file.last, own))
         self._book = book
         self._file = file
         self._say = say

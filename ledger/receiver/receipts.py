@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 
 from ledger.core.dsse import Envelope, format_envelope
-from ledger.core.receipts import RECEIPT_TYPE, Receipt, statement_of
+from ledger.core.receipts import RECEIPT_TYPE, Receipt, is_host, statement_of
 from ledger.core.standard_webhooks import (
     ID_HEADER,
     SIGNATURE_HEADER,
@@ -52,6 +53,9 @@ WAITING_MAX = 100_000
 
 TIMEOUT_S = 30.0
 _NAME_BYTES = 10
+
+log = structlog.get_logger()
+
 _FILE = "the key file"
 
 
@@ -117,16 +121,17 @@ class ReceiptSigner:
     def sign(self, headers: Mapping[str, str], received_at_ms: int) -> dict[str, Any]:
         """The receipt for a delivery with ``headers`` (lower case), to be handed in as it is.
 
-        A delivery without a usable message id gets a name that no log has. A ticket that the log did not sign is left out:
-        the receipt says then that the delivery came without.
+        A delivery without a usable message id gets a name that no log has, and a host that is none is ``unknown``: whoever
+        sends decides on both, and may not decide by them whether there is a receipt. A ticket that the log did not sign is
+        left out: the receipt says then that the delivery came without.
         """
         ticket = self.ticket_in(headers)
-        message = headers.get(ID_HEADER, "")
+        message, host = headers.get(ID_HEADER, ""), headers.get("host", "")
         receipt = Receipt(
             log=self._verifier.name,
             delivery=message if is_id(message) else f"unnamed-{self._randomness.token(_NAME_BYTES).hex()}",
             developer=self._developer,
-            host=headers.get("host", "")[:260] or "unknown",
+            host=host if is_host(host) else "unknown",
             received_at_ms=received_at_ms,
             promised=None if ticket is None else (ticket.seq, ticket.leaf_hash.hex()),
         )
@@ -146,14 +151,22 @@ def hand_in(client: httpx.Client, receipts: Sequence[Mapping[str, Any]]) -> list
         raise StoreError(f"the receipts were not handed in: {type(error).__name__}") from error
     if answer.status_code != httpx.codes.OK:
         raise StoreError(f"the receipts were not taken: status {answer.status_code}")
-    results: list[dict[str, Any]] = answer.json()["results"]
+    results: list[dict[str, Any]] = []
+    try:
+        results = answer.json()["results"]
+        is_whole = len(results) == len(receipts) and all(isinstance(each, dict) for each in results)
+    except (ValueError, KeyError, TypeError):
+        is_whole = False
+    if not is_whole:
+        raise StoreError("the answer does not say what became of each receipt")
     return results
 
 
 class ReceiptSender:
     """Hands in receipts behind whoever makes them, in batches; safe from any thread.
 
-    ``on_result`` is told of each receipt and what became of it. ``dropped`` counts those that there was no room for.
+    ``on_result`` is told of each receipt and what became of it, and may raise nothing worse than a line in the log.
+    ``dropped`` counts those that there was no room for.
     """
 
     def __init__(
@@ -217,4 +230,7 @@ class ReceiptSender:
                     self._waiting.extendleft(reversed(batch))
                 return
             for receipt, result in zip(batch, results, strict=True):
-                self._on_result(receipt, result)
+                try:
+                    self._on_result(receipt, result)
+                except Exception as error:  # noqa: BLE001 - the next receipts are handed in all the same
+                    log.error("receipts.listener_failed", error=type(error).__name__)

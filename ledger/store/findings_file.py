@@ -24,10 +24,13 @@ class FindingsFile:
         self._path = path
         try:
             is_new = not path.exists()
-            self._file = path.open("a+b")
+            # Unbuffered: what a full disk did not take must not come later, behind what is written again.
+            self._file = path.open("a+b", buffering=0)
             if is_new:
                 sync_directory(path.parent)
+            self._found = b""
             self._last = self._cut_torn()
+            self._end = self._file.seek(0, os.SEEK_END)
         except OSError as error:
             raise StoreError(f"{path}: {error.strerror}") from error
 
@@ -35,18 +38,32 @@ class FindingsFile:
         """Close the file."""
         self._file.close()
 
+    @property
+    def last(self) -> int:
+        """The number of the last line; 0 where there is none."""
+        return self._last
+
+    def is_last(self, number: int, line: str) -> bool:
+        """Whether this is what the file ended with when it was opened."""
+        return number_line(number, line) == self._found
+
     def append(self, lines: Sequence[tuple[int, str]]) -> None:
         """Append numbered lines, durable when this returns; those that are there already are passed over."""
         new = [(number, line) for number, line in lines if number > self._last]
         if not new:
             return
+        left = memoryview(b"".join(number_line(number, line) for number, line in new))
         try:
-            self._file.write(b"".join(number_line(number, line) for number, line in new))
-            self._file.flush()
+            if self._file.seek(0, os.SEEK_END) > self._end:
+                # What was left half written before; nobody else writes here.
+                self._file.truncate(self._end)
+            while left:
+                left = left[self._file.write(left) :]
             os.fsync(self._file.fileno())
         except OSError as error:
             raise StoreError(f"{self._path}: {error.strerror}") from error
         self._last = new[-1][0]
+        self._end = self._file.seek(0, os.SEEK_END)
 
     def _cut_torn(self) -> int:
         """Cut off what follows the last newline; the number of the line before it, 0 where there is none."""
@@ -70,6 +87,7 @@ class FindingsFile:
             number = json.loads(tail[begin:end])["n"]
         except (ValueError, KeyError, TypeError):
             raise StoreError(f"{self._path} is no file of findings: its last line has no number") from None
+        self._found = tail[begin:end]
         return int(number)
 
 

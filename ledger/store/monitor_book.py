@@ -172,6 +172,22 @@ class MonitorBook:
         with self._transaction() as connection:
             connection.execute("INSERT INTO lines (line) VALUES (?)", (_encode(line),))
 
+    def begin_after(self, number: int, *, is_others: bool = False) -> None:
+        """Number lines above ``number`` where none here ever had it, or it ``is_others``: the last that another book told.
+
+        Lines that wait are numbered anew, so that whoever has heard that many does not pass over these.
+        """
+        with self._transaction() as connection:
+            found = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'lines'").fetchone()
+            last = 0 if found is None else found[0]
+            if number <= last and not is_others:
+                return
+            waiting = connection.execute("SELECT line FROM lines ORDER BY n").fetchall()
+            connection.execute("DELETE FROM lines")
+            connection.execute("DELETE FROM sqlite_sequence WHERE name = 'lines'")
+            connection.execute("INSERT INTO sqlite_sequence VALUES ('lines', ?)", (max(number, last),))
+            connection.executemany("INSERT INTO lines (line) VALUES (?)", waiting)
+
     def untold(self) -> list[tuple[int, str]]:
         """The lines that are to be told, by number, in order."""
         return self._rows("SELECT n, line FROM lines ORDER BY n")

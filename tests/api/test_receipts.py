@@ -17,6 +17,8 @@ from ledger.core.dsse import Envelope, format_envelope, parse_envelope
 from ledger.core.receipts import RECEIPT_TYPE
 from ledger.errors import SignatureError
 from ledger.gateway.offered import OfferedEvent
+from ledger.gateway.receipts import Confirmed as Told
+from ledger.gateway.receipts import Receipts
 from ledger.gateway.tokens import Issuing
 from ledger.receiver.receipts import (
     ReceiptSender,
@@ -26,6 +28,7 @@ from ledger.receiver.receipts import (
     load_receipt_key,
     make_receipt_key,
 )
+from ledger.vault.ed25519 import is_signed
 from tests.support.postgresql import PostgresqlServer
 from tests.support.service_world import ORIGIN, ServiceWorld, payload, wait_for
 
@@ -233,3 +236,40 @@ def test_only_developers_hand_in_receipts_and_only_their_own(confirmed: Confirme
 def test_an_envelope_reads_back_what_was_formatted() -> None:
     made = Envelope(RECEIPT_TYPE, {"log": ORIGIN, "v": 1}, b"\1" * 64)
     assert parse_envelope(format_envelope(made, "00000000")) == made
+
+
+def test_as_many_receipts_as_one_call_may_hold_are_taken_however_long_they_are(confirmed: Confirmed) -> None:
+    confirmed.client.put("/v1/receipts/key", json={"key": confirmed.key})
+    headers = confirmed.headers | {"host": "a" * 260}
+    receipts = [confirmed.signer.sign(headers, number) for number in range(1_000)]
+    assert len(json.dumps(receipts)) > 1 << 20
+    assert {result["status"] for result in hand_in(confirmed.client, receipts)} == {"appended"}
+
+
+def test_receipts_for_a_thousand_deliveries_that_nobody_knows_are_taken_in_one_call(
+    confirmed: Confirmed,
+) -> None:
+    confirmed.client.put("/v1/receipts/key", json={"key": confirmed.key})
+    receipts = [confirmed.signer.sign({"webhook-id": f"d-{each}", "host": "a"}, 1) for each in range(1_000)]
+    assert {result["status"] for result in hand_in(confirmed.client, receipts)} == {"appended"}
+
+
+def test_a_receipt_that_is_there_already_is_told_again_because_nobody_knows_who_heard(
+    confirmed: Confirmed,
+) -> None:
+    service = confirmed.world.service
+    told: list[Told] = []
+    receipts = Receipts(
+        sequencer=service.ledger.sequencer,
+        store=service.ledger.store,
+        tickets=service.tickets,
+        origin=ORIGIN,
+        check=is_signed,
+        on_taken=told.extend,
+    )
+    receipts.set_key(confirmed.developer, confirmed.key, "test:receipts")
+    receipt = confirmed.receipt()
+    for _ in range(2):
+        receipts.take([receipt], confirmed.developer, "test:receipts")
+    one = Told(confirmed.headers["webhook-id"], confirmed.developer, confirmed.world.new_account(ACCOUNT).tag)
+    assert told == [one, one]

@@ -108,7 +108,13 @@ def test_a_body_without_a_length_is_cut_off_at_the_bound(world: WebWorld) -> Non
 def test_batches_may_be_larger(world: WebWorld) -> None:
     from api.body_limits import BATCH_PATHS
 
-    assert set(BATCH_PATHS) == {"/v1/records", "/v1/events", "/v1/authorizations"}
+    assert set(BATCH_PATHS) == {
+        "/v1/records",
+        "/v1/events",
+        "/v1/authorizations",
+        "/v1/receipts",
+        "/v1/egress",
+    }
     assert set(BATCH_PATHS.values()) == {BATCH_BYTES_MAX}
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ledger.core.client_hello import HELLO_BYTES_MAX, read_server_name
+from ledger.core.client_hello import HELLO_BYTES_MAX, HelloReader, read_server_name
 from ledger.errors import FormatError
 
 
@@ -99,3 +99,17 @@ def test_no_bytes_make_it_fail_otherwise(noise: bytes, place: int) -> None:
     with suppress(FormatError):
         name = read_server_name(data)
     assert name is None or name == name.lower()
+
+
+def test_a_hello_in_the_smallest_pieces_costs_no_more_than_its_bytes() -> None:
+    # Twenty thousand records of one byte, one byte at a time: looked at again and again they would take hours.
+    message = b"\1\0\xff\xff" + bytes(21_000)
+    endless = b"".join(b"\x16\3\1\0\1" + message[at : at + 1] for at in range(len(message)))
+    reader = HelloReader()
+    assert [reader.take(endless[at : at + 1]) for at in range(len(endless))] == [None] * len(endless)
+
+
+def test_a_hello_that_comes_byte_by_byte_is_read() -> None:
+    reader, whole = HelloReader(), hello("a.example")
+    names = [reader.take(whole[at : at + 1]) for at in range(len(whole))]
+    assert names == [None] * (len(whole) - 1) + ["a.example"]

@@ -77,3 +77,20 @@ def test_of_many_faults_of_one_code_the_first_are_kept_and_all_are_counted() -> 
     assert (joined.kept, joined.counts) == (whole.kept, whole.counts)
     assert whole.counts == {"SEQ_GAP": 2_200, "CHAIN_BROKEN": 1_100}
     assert len(whole.kept) == 2_000
+
+
+def test_a_thousand_advisories_do_not_hide_a_graver_fault_of_the_same_code() -> None:
+    parts = [FaultList(), FaultList()]
+    for position in range(FaultList.PER_CODE_MAX + 5):
+        parts[0].add(Fault(position, "SCHEMA_UNKNOWN", ""))
+    parts[0].add(Fault(5_000, "SCHEMA_UNKNOWN", "", "I"))
+    parts[1].add(Fault(6_000, "SCHEMA_UNKNOWN", "", "I"))
+    joined = FaultList()
+    for part in parts:
+        joined.join(part)
+    assert [fault.position for fault in joined.kept if fault.severity == "I"] == [5_000, 6_000]
+    assert joined.counts == {"SCHEMA_UNKNOWN": FaultList.PER_CODE_MAX + 7}
+    again = FaultList()
+    again.restore(joined.kept[:], dict(joined.counts))
+    again.add(Fault(7_000, "SCHEMA_UNKNOWN", ""))
+    assert again.kept == joined.kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,21 @@ def test_a_file_that_holds_something_else_is_not_written_to(tmp_path: Path, text
 def test_a_place_where_no_file_can_be_is_told(tmp_path: Path) -> None:
     with pytest.raises(StoreError):
         FindingsFile(tmp_path / "missing" / "f")
+
+
+def test_what_a_full_disk_cut_off_is_written_whole_and_once_when_there_is_room(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    file = FindingsFile(path)
+    file.append(lines(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 10, before[1]))
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                file.append(lines(2, 3))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert file.last == 1
+    file.append(lines(2, 3))
+    file.close()
+    assert numbers_in(path) == [1, 2, 3]
