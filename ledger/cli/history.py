@@ -9,10 +9,9 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli.output import Field, Output
-from ledger.cli.session import AsJson, Db, Quiet, begin
+from ledger.cli.session import ACTOR, AsJson, Db, Purpose, Quiet, begin
 from ledger.errors import UsageError
 
-ACTOR = "operator:cli"
 DELIVERIES_SHOWN = 20
 
 Account = Annotated[
@@ -25,9 +24,6 @@ Html = Annotated[
 Last = Annotated[
     int | None,
     typer.Option("--last", metavar="N", min=1, help="Only what the last N entries about the account tell."),
-]
-Purpose = Annotated[
-    str | None, typer.Option("--purpose", metavar="ID", help="What it is read for; recorded with the look.")
 ]
 
 
@@ -58,10 +54,10 @@ def history(
     Exit status:
       0  shown, whatever was found
       2  the database does not hold what was sealed
-      3  nobody has this id, nothing is sealed yet, or no ledger
+      3  nobody has this id or tag, nothing is sealed yet, or no ledger
     """
     from ledger.gateway.history_document import document_of
-    from ledger.wiring.proving import find_tag, make_histories
+    from ledger.wiring.proving import find_tag, is_recorded, make_histories
 
     session = begin(ctx, db, as_json, quiet)
     session.check_target(html)
@@ -71,6 +67,11 @@ def history(
 
     with session.open_ledger() as ledger:
         tag = find_tag(ledger, account)
+        if not is_recorded(ledger, tag) and not ledger.vault.account_of([tag]):
+            # A look is an entry about somebody, and a tag's first one is a registration.
+            raise UsageError(
+                f"nobody here has the tag {tag}; `grantledger prove account {tag}` proves that nothing is recorded about it"
+            )
         page = None if last is None else Page(last=last)
         found = make_histories(ledger).read(tag, page, actor=ACTOR, purpose=purpose)
     document = document_of(tag, found)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ledger.cli.output import Field
-from ledger.cli.session import AsJson, Db, Quiet, Session, begin
+from ledger.cli.session import ACTOR, AsJson, Db, Purpose, Quiet, Session, begin
 from ledger.errors import FormatError, UsageError
 
 if TYPE_CHECKING:
@@ -102,13 +102,15 @@ def account(
     count: Count = None,
     last: Last = None,
     openings: Openings = False,
+    purpose: Purpose = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Prove that these are all entries about an account.
 
-    Or a page of them; or, by a tag, that there is none. What is recorded after the last seal is not covered.
+    Or a page of them; or, by a tag, that there is none. What is recorded after the last seal is not covered. The look is
+    recorded first (access.viewed), as that of `grantledger history` is: the account sees who looked.
 
     \b
     Examples:
@@ -123,7 +125,7 @@ def account(
       3  nobody has this id, nothing is sealed yet, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
-    _prove_key(session, out, "acct", account, None, _page(first, count, last), openings)
+    _prove_key(session, out, "acct", account, None, _page(first, count, last), purpose, openings)
 
 
 @app.command()
@@ -134,13 +136,14 @@ def subject(
     first: First = None,
     count: Count = None,
     last: Last = None,
+    purpose: Purpose = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Prove that these are all deliveries with a person's data in them.
 
-    Also those that another account had granted: whoever wrote to it is a person in its events.
+    Also those that another account had granted: whoever wrote to it is a person in its events. The look is recorded.
 
     \b
     Examples:
@@ -150,7 +153,7 @@ def subject(
     Exit status: as for `prove account`.
     """
     session = begin(ctx, db, as_json, quiet)
-    _prove_key(session, out, "subj", account, None, _page(first, count, last), False)
+    _prove_key(session, out, "subj", account, None, _page(first, count, last), purpose)
 
 
 @app.command()
@@ -175,7 +178,7 @@ def developer(
     Exit status: as for `prove account`.
     """
     session = begin(ctx, db, as_json, quiet)
-    _prove_key(session, out, "dev", None, developer, _page(first, count, last), False)
+    _prove_key(session, out, "dev", None, developer, _page(first, count, last))
 
 
 @app.command()
@@ -187,11 +190,14 @@ def pair(
     first: First = None,
     count: Count = None,
     last: Last = None,
+    purpose: Purpose = None,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Prove what of an account ever had to do with a developer: all of it, or that nothing had.
+
+    The look at the account is recorded.
 
     \b
     Examples:
@@ -201,7 +207,7 @@ def pair(
     Exit status: as for `prove account`.
     """
     session = begin(ctx, db, as_json, quiet)
-    _prove_key(session, out, "pair", account, developer, _page(first, count, last), False)
+    _prove_key(session, out, "pair", account, developer, _page(first, count, last), purpose)
 
 
 @app.command()
@@ -255,9 +261,10 @@ def _prove_key(
     account: str | None,
     developer: str | None,
     page: Page | None,
-    openings: bool,
+    purpose: str | None = None,
+    openings: bool = False,
 ) -> None:
-    from ledger.wiring.proving import find_tag, make_proving, opener_of
+    from ledger.wiring.proving import find_tag, make_proving, opener_of, record_look
 
     _check_out(session, out)
     with session.open_ledger() as ledger:
@@ -272,9 +279,14 @@ def _prove_key(
                 bundle = proving.prover.prove_key(":".join(names), page)
         except FormatError as error:
             raise UsageError(str(error)) from error
+        data = proving.encode(bundle)
+        # Before anything is handed out. It is newer than what is proven, as the look of `grantledger history` is.
+        is_seen = tag is not None and record_look(ledger, tag, actor=ACTOR, purpose=purpose)
+    if is_seen:
+        session.output.remark("the look is recorded (access.viewed)")
     if openings and not bundle.openings:
         session.output.remark("nothing is opened: no registration is shown, or the vault has lost the key")
-    _write(session, out, proving.encode(bundle), _document(bundle), _fields(bundle))
+    _write(session, out, data, _document(bundle), _fields(bundle))
 
 
 def _page(first: int | None, count: int | None, last: int | None) -> Page | None:

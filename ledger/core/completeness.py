@@ -28,6 +28,7 @@ policy wants is the caller's question. Each refusal has a code (``ProofError.cod
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -42,11 +43,8 @@ from ledger.core.note import Verifier
 from ledger.core.openings import OPENING, Opening, check_openings, format_openings
 from ledger.core.page_proof import check_page
 from ledger.core.shapes import ENTRY, HASH, read_shape, refused_as
-from ledger.core.strict import encode_utf8, shown
+from ledger.core.strict import ID_REGEX, TAG_REGEX, encode_utf8, shown
 from ledger.errors import FormatError, ProofError
-
-KEY_FAMILIES = ("acct", "subj", "dev", "pair")
-"""What stands before the colon of an index key."""
 
 MAP_PROOF = {"present": bool, "siblings": [HASH], "leaf?": {"position": HASH, "value": HASH}}
 ROW = {"count": int, "last_seq": int, "key_root": HASH}
@@ -64,6 +62,9 @@ BUNDLE = {
 """The members of a bundle that are read (:mod:`ledger.core.shapes`)."""
 
 _PARTS = {"page", "openings"}
+_match_key = re.compile(
+    f"(acct|subj):{TAG_REGEX}|dev:{ID_REGEX}|pair:{TAG_REGEX}:{ID_REGEX}", re.ASCII
+).fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,10 +267,10 @@ def format_row(row: KeyRow) -> dict[str, JsonValue]:
 def check_key(key: str) -> str:
     """Return ``key`` if an entry could carry it; else FormatError.
 
-    A misspelt key is absent from every map, so that its absence would prove nothing that anyone meant to ask.
+    People stand in a key by their tags and developers by their ids. A misspelt key is absent from every map, and so is one
+    with the platform's id of an account: that absence would prove nothing that anyone meant to ask.
     """
-    family, colon, rest = key.partition(":")
-    if family not in KEY_FAMILIES or not colon or not rest or not (key.isascii() and key.isprintable()):
+    if not _match_key(key):
         raise FormatError(f"{shown(key)} is not an index key")
     return key
 

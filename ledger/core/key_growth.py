@@ -18,8 +18,8 @@ from ledger.errors import ProofError, UsageError
 def check_growth(earlier: CheckedFile, later: CheckedFile) -> int:
     """How many entries ``later`` counts more than ``earlier``, two completeness bundles.
 
-    Raises ProofError unless the later one continues the earlier one: CHECKPOINT_STALE where it is older, HISTORY_CHANGED
-    else.
+    Raises ProofError unless the later one continues the earlier one: CHECKPOINT_STALE where it is older,
+    CHECKPOINT_INCONSISTENT where both are of one size and have two roots, HISTORY_CHANGED else.
 
     Raises UsageError where the two cannot be compared: other keys or logs, or a page that does not begin where the
     earlier bundle ended.
@@ -34,6 +34,11 @@ def check_growth(earlier: CheckedFile, later: CheckedFile) -> int:
             f"the bundle is of the tree of size {now.tree_size} with {now.count} entries, the earlier one of "
             f"{before.tree_size} with {before.count}",
             "CHECKPOINT_STALE",
+        )
+    if now.tree_size == before.tree_size and _is_forked(before, now):
+        raise ProofError(
+            f"one key has signed two trees of {now.tree_size} entries: the two files are the evidence of a fork",
+            "CHECKPOINT_INCONSISTENT",
         )
     is_whole = len(now.entries) == now.count
     has_news = now.count > before.count
@@ -54,6 +59,16 @@ def check_growth(earlier: CheckedFile, later: CheckedFile) -> int:
 
 def _origin(checked: CheckedCompleteness) -> str:
     return checked.checkpoint.checkpoint.origin
+
+
+def _is_forked(one: CheckedCompleteness, other: CheckedCompleteness) -> bool:
+    """Whether the two, of one size, have two roots, both signed by one key."""
+    signers = [
+        {(line.name, line.key_id) for line in checked.checkpoint.note.verified_signatures}
+        for checked in (one, other)
+    ]
+    roots = {checked.checkpoint.checkpoint.root for checked in (one, other)}
+    return len(roots) == 2 and bool(signers[0] & signers[1])
 
 
 def _root_before(checked: CheckedCompleteness) -> bytes | None:

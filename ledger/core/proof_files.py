@@ -16,7 +16,7 @@ A refusal is an exception; :func:`code_of` gives its code for programs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ledger.core.canonical import JsonValue, decode
@@ -38,15 +38,15 @@ from ledger.core.consistency import (
 )
 from ledger.core.index import key_position
 from ledger.core.jcs import decode_file, encode_file
-from ledger.core.note import Verifier, parse_note, parse_vkey
+from ledger.core.note import Verifier, VerifierKey, parse_note, parse_vkey
 from ledger.core.note_keys import CosignerKey, LogKey, VerifyEd25519
 from ledger.core.shapes import read_shape, refused_as
 from ledger.core.strict import shown
 from ledger.core.tlog_proof import MAGIC, check_tlog_proof, parse_tlog_proof
 from ledger.errors import FormatError, LedgerError, ProofError, SignatureError, UsageError
 
-FILE_BYTES_MAX = 1 << 28
-"""No file of more bytes is read: some 400,000 entries."""
+FILE_BYTES_MAX = 1 << 26
+"""No file of more bytes is read: some 100,000 entries. What is read can take 25 times as much memory."""
 
 _BUNDLE_MEMBERS = {"vkey", "cosigners", "checkpoint"}
 _COMPLETENESS_MEMBERS = {"key", "index_sealed", "map_proof", "row", "entries", "page", "openings", "position"}
@@ -90,14 +90,31 @@ def check_proof_file(data: bytes, known: Known, verify: VerifyEd25519) -> Checke
     """
     if len(data) > FILE_BYTES_MAX:
         raise FormatError(f"the file has more than {FILE_BYTES_MAX} bytes")
+    asked = [_trusted_key(CosignerKey, text, verify) for text in sorted(set(known.cosigners))]
     if data.startswith(MAGIC.encode()):
-        return _check_entry(data, known, verify)
-    bundle = decode_file(data)
-    if "map_proof" in bundle:
-        return _check_completeness(bundle, known, verify)
-    if "proof" in bundle:
-        return _check_consistency(bundle, known, verify)
-    raise FormatError("the file is no proof of a kind that is known here")
+        checked = _check_entry(data, known, asked, verify)
+    elif "map_proof" in (bundle := decode_file(data)):
+        checked = _check_completeness(bundle, known, verify)
+    elif "proof" in bundle:
+        checked = _check_consistency(bundle, known, verify)
+    else:
+        raise FormatError("the file is no proof of a kind that is known here")
+    _check_asked(checked.proven, known, asked)
+    return checked
+
+
+def _check_asked(
+    proven: CheckedEntry | CheckedCompleteness | CheckedConsistency, known: Known, asked: Sequence[Verifier]
+) -> None:
+    """Raise ProofError where ``proven`` is not of the kind that was asked about, or one of the ``asked`` has not cosigned."""
+    kinds = (known.key, CheckedCompleteness, "OTHER_KEY"), (known.entry, CheckedEntry, "OTHER_ENTRY")
+    # An older checkpoint may be in the file, too: it is this one that has to be cosigned.
+    signed = {(line.name, line.key_id) for line in proven.checkpoint.note.verified_signatures}
+    for wanted, kind, code in kinds:
+        if wanted is not None and not isinstance(proven, kind):
+            raise ProofError("the file is of another kind than was asked for", code)
+    if {(key.name, key.key_id) for key in asked} - signed:
+        raise ProofError("a cosigner asked for has not cosigned", "QUORUM_MISSING")
 
 
 def encode_bundle(
@@ -124,7 +141,7 @@ def code_of(error: LedgerError) -> str:
     return error.code if isinstance(error, ProofError) else other
 
 
-def _check_entry(data: bytes, known: Known, verify: VerifyEd25519) -> CheckedFile:
+def _check_entry(data: bytes, known: Known, asked: Sequence[Verifier], verify: VerifyEd25519) -> CheckedFile:
     if known.vkey is None:
         raise UsageError("a .tlog-proof does not state the log's key: bring it along")
     proof = parse_tlog_proof(data)
@@ -132,13 +149,10 @@ def _check_entry(data: bytes, known: Known, verify: VerifyEd25519) -> CheckedFil
     if entry is None:
         raise UsageError("this .tlog-proof does not hold its entry: bring along the entry's bytes")
     if known.entry not in (None, entry):
-        raise ProofError("the proof is about another entry than the one that was asked for", "OTHER_ENTRY")
-    log_key = _trusted_key(known.vkey, verify)
-    keys: list[Verifier] = [log_key, *[CosignerKey(parse_vkey(text), verify) for text in known.cosigners]]
+        raise ProofError("the proof is about another entry than was asked for", "OTHER_ENTRY")
+    log_key = _trusted_key(LogKey, known.vkey, verify)
     with refused_as("INCLUSION_INVALID"):
-        opened = check_tlog_proof(proof, leaf_hash(entry), log_key.name, keys)
-    if len(opened.note.verified_signatures) < len(keys):
-        raise ProofError("a cosigner asked for has not cosigned", "QUORUM_MISSING")
+        opened = check_tlog_proof(proof, leaf_hash(entry), log_key.name, [log_key, *asked])
     seq = decode(entry).get("seq")
     if type(seq) is not int or seq != proof.index:
         raise ProofError("the entry states another seq", "ENTRY_MISPLACED")
@@ -172,21 +186,24 @@ def _stated_keys(
         raise FormatError(f"the file has a member that is not known here: {shown(min(unknown))}")
     vkey = read_shape(bundle.get("vkey"), str, "vkey")
     log_key = LogKey(parse_vkey(vkey), verify)
-    if known.vkey is not None and _trusted_key(known.vkey, verify).key_id and vkey != known.vkey:
+    if known.vkey is not None and _trusted_key(LogKey, known.vkey, verify).key_id and vkey != known.vkey:
         raise ProofError(
             f"the bundle is of the log key {shown(vkey)}, not of the trusted one", "KEY_NOT_TRUSTED"
         )
     cosigners = read_shape(bundle.get("cosigners", []), [str], "cosigners")
     if "cosigners" in bundle and (not cosigners or sorted(set(cosigners)) != list(cosigners)):
         raise FormatError("cosigners are sorted, each there once, and left out where there are none")
+    # As text: a key id is short enough for somebody to make another key that has it.
     if set(known.cosigners) - set(cosigners):
         raise ProofError("a cosigner asked for has not cosigned", "QUORUM_MISSING")
     return [log_key, *[CosignerKey(parse_vkey(text), verify) for text in cosigners]]
 
 
-def _trusted_key(vkey: str, verify: VerifyEd25519) -> LogKey:
+def _trusted_key(
+    kind: Callable[[VerifierKey, VerifyEd25519], Verifier], vkey: str, verify: VerifyEd25519
+) -> Verifier:
     try:
-        return LogKey(parse_vkey(vkey), verify)
+        return kind(parse_vkey(vkey), verify)
     except FormatError as error:
         raise UsageError(f"the key that was brought along is none: {error}") from None
 

@@ -17,8 +17,8 @@ class ProofError(LedgerError):  # A Merkle, map or completeness proof that does 
 class SignatureError(LedgerError): pass  # A signed note that no known key signed, or that a known key did not sign as stated
 class UsageError(LedgerError): pass  # A command was asked for something it cannot do
 # core.strict: Strict text forms: decimal numbers, base64, hex, lines and ids (ledger format, section 1.1
-INTEGER_MAX = 2 ** 53 - 1; _SHOWN_CHARACTERS = 80; _match_decimal = re.compile('0|[1-9][0-9]*', re.ASCII).fullmatch
-_match_hex = re.compile('(?:[0-9a-f]{2})*', re.ASCII).fullmatch
+INTEGER_MAX = 2 ** 53 - 1; ID_REGEX = '[A-Za-z0-9._-]{1,64}'; TAG_REGEX = 'a_[0-9a-f]{32}'; _SHOWN_CHARACTERS = 80
+_match_decimal = re.compile('0|[1-9][0-9]*', re.ASCII).fullmatch; _match_hex = re.compile('(?:[0-9a-f]{2})*', re.ASCII).fullmatch
 def shown(text): return ascii(text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + '...')  # text quoted for an error message
 def parse_decimal(text, maximum=INTEGER_MAX):  # The number that text writes in ASCII digits without sign, space or leading zero
     if len(text) > len(str(maximum)) or not _match_decimal(text): raise FormatError(f'{shown(text)} is not a decimal number up to {maximum}')
@@ -121,15 +121,22 @@ def _check_sizes(old_size, new_size):
 def _check_hashes(hashes):
     if any((len(value) != HASH_BYTES for value in hashes)): raise ProofError('a hash is not 32 bytes long')
 def leaf_hash(entry_bytes): return hash_leaf(entry_bytes)  # The 32-byte leaf hash of an entry given as its canonical bytes
+# core.cosignature: Cosignatures: a witness's signature on somebody's checkpoint, with the time (C2SP tlog-cosignature, version 1
+TIME_BYTES = 8; ED25519_BYTES = 64; COSIGNATURE_BYTES = TIME_BYTES + ED25519_BYTES; TIME_S_MAX = 2 ** 63 - 1; _HEADER = b'cosignature/v1\n'
+Cosignature = namedtuple('Cosignature', 'time_s signature')  # The two parts behind the key id
+def format_cosigned(time_s, body): _check_time(time_s); return b'%stime %d\n%s' % (_HEADER, time_s, body)
+def decode_cosignature(blob):  # The parts of what stands behind the key id
+    if len(blob) != COSIGNATURE_BYTES: raise FormatError(f'a cosignature has {COSIGNATURE_BYTES} bytes, not {len(blob)}')
+    time_s = int.from_bytes(blob[:TIME_BYTES], 'big'); _check_time(time_s); return Cosignature(time_s, blob[TIME_BYTES:])
+def _check_time(time_s):
+    if not 0 <= time_s <= TIME_S_MAX: raise FormatError('the time of a cosignature is not between 0 and 2^63 - 1 seconds')
 # core.note: Signed notes and their keys (C2SP signed-note
 ED25519 = 1; ED25519_COSIGNATURE = 4; ML_DSA_44_COSIGNATURE = 6
 PUBLIC_KEY_BYTES = {ED25519: 32, ED25519_COSIGNATURE: 32, ML_DSA_44_COSIGNATURE: 1312}; KEY_ID_BYTES = 4; SIGNATURES_MAX = 100; _DASH = '— '
 _search_control = re.compile('[\x00-\t\x0b-\x1f\x7f]').search
 NoteSignature = namedtuple('NoteSignature', 'name key_id signature')  # One signature line: the key's name, its 4 bytes of key id
 UnverifiedNote = namedtuple('UnverifiedNote', 'text signatures')  # A well-formed note of which nothing is known to be true
-class OpenedNote(namedtuple('OpenedNote', 'text verified_signatures signatures')):  # A note that at least one known key signed
-    @property
-    def verified(self): return tuple(dict.fromkeys((signature.name for signature in self.verified_signatures)))
+OpenedNote = namedtuple('OpenedNote', 'text verified_signatures signatures')  # A note that at least one known key signed
 VerifierKey = namedtuple('VerifierKey', 'name key_id algorithm public_key')  # A public key as a vkey writes it
 def check_name(name):  # name if it can name a key: not empty, no Unicode space, control character or plus sign
     if not name or '+' in name or _search_control(name) or any((character.isspace() for character in name)):
@@ -195,7 +202,8 @@ def parse_checkpoint(text):  # The checkpoint whose three lines are exactly text
 def open_checkpoint(data, origin, verifiers):  # The checkpoint of the log origin in the note data, verified by the known keys verifiers
     note = open_note(data, verifiers); checkpoint = parse_checkpoint(note.text)
     if checkpoint.origin != origin: raise SignatureError(f'the checkpoint is of the log {shown(checkpoint.origin)}, not {shown(origin)}')
-    if origin not in note.verified: raise SignatureError(f'no known key named {shown(origin)} has signed the checkpoint')
+    if not any((line.name == origin and len(line.signature) == ED25519_BYTES for line in note.verified_signatures)):
+        raise SignatureError(f'no known key named {shown(origin)} has signed the checkpoint')
     return OpenedCheckpoint(checkpoint, note)
 # core.index: Index keys and the leaves that stand behind them (ledger format, sections 1.4 and 1.7)
 MAP_FN = 1; _POSITION_PREFIX = b'gl/map/key/v1\x00'; _VALUE_PREFIX = b'gl/map/value/v1\x00'; _LEAF_PREFIX = b'gl/map/leaf/v1\x00'
@@ -310,11 +318,12 @@ def _fold(page, first, low, high, beside):  # The root over [low, high) from the
     middle = low + split_of(high - low); left = _fold(page, first, low, middle, beside)
     return hash_node(left, _fold(page, first, middle, high, beside))
 # core.completeness: Completeness bundles: evidence that all that is recorded about a key is shown (ledger format, section 1.4)
-KEY_FAMILIES = ('acct', 'subj', 'dev', 'pair'); MAP_PROOF = {'present': bool, 'siblings': [HASH], 'leaf?': {'position': HASH, 'value': HASH}}
+MAP_PROOF = {'present': bool, 'siblings': [HASH], 'leaf?': {'position': HASH, 'value': HASH}}
 ROW = {'count': int, 'last_seq': int, 'key_root': HASH}; SEAL = {'kind': str, 'seq': int, 'map_fn': int, 'map_size': int, 'map_root': HASH}
 BUNDLE = {'checkpoint': str, 'key': str, 'index_sealed': {'entry': ENTRY, 'index': int, 'proof': [HASH]}, 'map_proof': MAP_PROOF, 'row?': ROW,
         'entries?': [{'seq': int, 'entry': ENTRY}], 'page?': {'first': int, 'proof': [HASH]}, 'openings?': [OPENING]}
 _PARTS = {'page', 'openings'}
+_match_key = re.compile(f'(acct|subj):{TAG_REGEX}|dev:{ID_REGEX}|pair:{TAG_REGEX}:{ID_REGEX}', re.ASCII).fullmatch
 KeyEntry = namedtuple('KeyEntry', 'seq entry')  # One entry of a key: its seq and its exact canonical bytes
 SealedIndex = namedtuple('SealedIndex', 'entry index proof')  # The bytes of index.sealed, where it stands, and the path (32-byte hashes
 PagePlace = namedtuple('PagePlace', 'first proof')  # Where a page of a key's entries begins (0 is the oldest), and the hashes beside it
@@ -346,9 +355,7 @@ def parse_completeness(bundle):  # Return bundle, as read from JSON, as a value
             and PagePlace(**read['page']), tuple([Opening(**item) for item in read['openings'] or ()]))
 def _map_proof_of(read): leaf = read['leaf'] and MapLeaf(**read['leaf']); return MapProof(read['present'], read['siblings'], leaf)
 def check_key(key):  # Return key if an entry could carry it
-    family, colon, rest = key.partition(':')
-    if family not in KEY_FAMILIES or not colon or (not rest) or (not (key.isascii() and key.isprintable())):
-        raise FormatError(f'{shown(key)} is not an index key')
+    if not _match_key(key): raise FormatError(f'{shown(key)} is not an index key')
     return key
 def _read_seal(sealed):  # Return map_size and map_root of the index.sealed entry
     try: members = decode(sealed.entry); seal = read_shape({name: members[name] for name in SEAL if name in members}, SEAL, 'index.sealed')
@@ -397,15 +404,6 @@ def decode_file(data):  # The object whose file is exactly data
     if type(value) is not dict: raise FormatError('the file is not a JSON object')
     if encode_file(value) != data: raise FormatError('the JSON is not in canonical form (RFC 8785): some byte of the file was changed')
     return value
-# core.cosignature: Cosignatures: a witness's signature on somebody's checkpoint, with the time (C2SP tlog-cosignature, version 1
-TIME_BYTES = 8; ED25519_BYTES = 64; COSIGNATURE_BYTES = TIME_BYTES + ED25519_BYTES; TIME_S_MAX = 2 ** 63 - 1; _HEADER = b'cosignature/v1\n'
-Cosignature = namedtuple('Cosignature', 'time_s signature')  # The two parts behind the key id
-def format_cosigned(time_s, body): _check_time(time_s); return b'%stime %d\n%s' % (_HEADER, time_s, body)
-def decode_cosignature(blob):  # The parts of what stands behind the key id
-    if len(blob) != COSIGNATURE_BYTES: raise FormatError(f'a cosignature has {COSIGNATURE_BYTES} bytes, not {len(blob)}')
-    time_s = int.from_bytes(blob[:TIME_BYTES], 'big'); _check_time(time_s); return Cosignature(time_s, blob[TIME_BYTES:])
-def _check_time(time_s):
-    if not 0 <= time_s <= TIME_S_MAX: raise FormatError('the time of a cosignature is not between 0 and 2^63 - 1 seconds')
 # core.note_keys: Known keys that verify notes by a function for raw Ed25519 signatures (transparency formats, sections 4.2 and 4.6)
 class LogKey:  # The key of a log: a :class:`ledger.core.note.Verifier`
     def __init__(self, key, verify):  # Raises FormatError when key is of another signature type
@@ -447,7 +445,7 @@ def check_tlog_proof(proof, leaf_hash, origin, verifiers):
     opened = open_checkpoint(proof.checkpoint, origin, verifiers)
     check_inclusion(proof.hashes, proof.index, opened.checkpoint.size, leaf_hash, opened.checkpoint.root); return opened
 # core.proof_files: Files that prove something by themselves, and their check (ledger format, section 1.4
-FILE_BYTES_MAX = 1 << 28; _BUNDLE_MEMBERS = {'vkey', 'cosigners', 'checkpoint'}
+FILE_BYTES_MAX = 1 << 26; _BUNDLE_MEMBERS = {'vkey', 'cosigners', 'checkpoint'}
 _COMPLETENESS_MEMBERS = {'key', 'index_sealed', 'map_proof', 'row', 'entries', 'page', 'openings', 'position'}
 _CONSISTENCY_MEMBERS = {'old', 'old_checkpoint', 'proof'}
 Known = namedtuple('Known', 'vkey key entry cosigners', defaults=[None, None, None, ()])  # What a reader brings along: the log's trusted key
@@ -455,22 +453,28 @@ CheckedEntry = namedtuple('CheckedEntry', 'checkpoint index entry')  # The entry
 CheckedFile = namedtuple('CheckedFile', 'proven is_trusted')  # What a file proves
 def check_proof_file(data, known, verify):  # Check the file data
     if len(data) > FILE_BYTES_MAX: raise FormatError(f'the file has more than {FILE_BYTES_MAX} bytes')
-    if data.startswith(MAGIC.encode()): return _check_entry(data, known, verify)
-    bundle = decode_file(data)
-    if 'map_proof' in bundle: return _check_completeness(bundle, known, verify)
-    if 'proof' in bundle: return _check_consistency(bundle, known, verify)
-    raise FormatError('the file is no proof of a kind that is known here')
+    asked = [_trusted_key(CosignerKey, text, verify) for text in sorted(set(known.cosigners))]
+    if data.startswith(MAGIC.encode()): checked = _check_entry(data, known, asked, verify)
+    elif 'map_proof' in (bundle := decode_file(data)): checked = _check_completeness(bundle, known, verify)
+    elif 'proof' in bundle: checked = _check_consistency(bundle, known, verify)
+    else: raise FormatError('the file is no proof of a kind that is known here')
+    _check_asked(checked.proven, known, asked); return checked
+def _check_asked(proven, known, asked):  # Raise ProofError where proven is not of the kind that was asked about
+    kinds = ((known.key, CheckedCompleteness, 'OTHER_KEY'), (known.entry, CheckedEntry, 'OTHER_ENTRY'))
+    signed = {(line.name, line.key_id) for line in proven.checkpoint.note.verified_signatures}
+    for wanted, kind, code in kinds:
+        if wanted is not None and (not isinstance(proven, kind)): raise ProofError('the file is of another kind than was asked for', code)
+    if {(key.name, key.key_id) for key in asked} - signed: raise ProofError('a cosigner asked for has not cosigned', 'QUORUM_MISSING')
 def code_of(error):  # The code of a refusal
     other = 'CHECKPOINT_SIGNATURE_INVALID' if isinstance(error, SignatureError) else 'PROOF_MALFORMED'
     return error.code if isinstance(error, ProofError) else other
-def _check_entry(data, known, verify):
+def _check_entry(data, known, asked, verify):
     if known.vkey is None: raise UsageError("a .tlog-proof does not state the log's key: bring it along")
     proof = parse_tlog_proof(data); entry = known.entry if proof.extra is None else proof.extra
     if entry is None: raise UsageError("this .tlog-proof does not hold its entry: bring along the entry's bytes")
-    if known.entry not in (None, entry): raise ProofError('the proof is about another entry than the one that was asked for', 'OTHER_ENTRY')
-    log_key = _trusted_key(known.vkey, verify); keys = [log_key, *[CosignerKey(parse_vkey(text), verify) for text in known.cosigners]]
-    with refused_as('INCLUSION_INVALID'): opened = check_tlog_proof(proof, leaf_hash(entry), log_key.name, keys)
-    if len(opened.note.verified_signatures) < len(keys): raise ProofError('a cosigner asked for has not cosigned', 'QUORUM_MISSING')
+    if known.entry not in (None, entry): raise ProofError('the proof is about another entry than was asked for', 'OTHER_ENTRY')
+    log_key = _trusted_key(LogKey, known.vkey, verify)
+    with refused_as('INCLUSION_INVALID'): opened = check_tlog_proof(proof, leaf_hash(entry), log_key.name, [log_key, *asked])
     seq = decode(entry).get('seq')
     if type(seq) is not int or seq != proof.index: raise ProofError('the entry states another seq', 'ENTRY_MISPLACED')
     return CheckedFile(CheckedEntry(opened, proof.index, entry), True)
@@ -487,15 +491,15 @@ def _stated_keys(bundle, members, known, verify):  # The keys that bundle states
     if unknown := (set(bundle) - _BUNDLE_MEMBERS - members):
         raise FormatError(f'the file has a member that is not known here: {shown(min(unknown))}')
     vkey = read_shape(bundle.get('vkey'), str, 'vkey'); log_key = LogKey(parse_vkey(vkey), verify)
-    if known.vkey is not None and _trusted_key(known.vkey, verify).key_id and (vkey != known.vkey):
+    if known.vkey is not None and _trusted_key(LogKey, known.vkey, verify).key_id and (vkey != known.vkey):
         raise ProofError(f'the bundle is of the log key {shown(vkey)}, not of the trusted one', 'KEY_NOT_TRUSTED')
     cosigners = read_shape(bundle.get('cosigners', []), [str], 'cosigners')
     if 'cosigners' in bundle and (not cosigners or sorted(set(cosigners)) != list(cosigners)):
         raise FormatError('cosigners are sorted, each there once, and left out where there are none')
     if set(known.cosigners) - set(cosigners): raise ProofError('a cosigner asked for has not cosigned', 'QUORUM_MISSING')
     return [log_key, *[CosignerKey(parse_vkey(text), verify) for text in cosigners]]
-def _trusted_key(vkey, verify):
-    try: return LogKey(parse_vkey(vkey), verify)
+def _trusted_key(kind, vkey, verify):
+    try: return kind(parse_vkey(vkey), verify)
     except FormatError as error: raise UsageError(f'the key that was brought along is none: {error}') from None
 def _check_lines(keys, notes):  # Raise ProofError unless each signature of notes is of one of keys, none twice, and each key has signed
     unused = {(key.name, key.key_id) for key in keys}
@@ -573,11 +577,11 @@ def main():  # Check the file that the arguments name
     parser.add_argument('--vkey', help="the log's key, or a file with it; get it from somewhere else than the proof")
     parser.add_argument('--key', help='the index key that the bundle has to be about, such as acct:a_...')
     parser.add_argument('--entry', metavar='FILE', help='the bytes of the entry that a .tlog-proof has to be about')
-    parser.add_argument('--cosigner', metavar='KEY', action='append', help='the key of a witness that has to have cosigned')
+    parser.add_argument('--cosigner', metavar='KEY', action='append', help='the key of a witness that must have cosigned, or its file')
     asked = parser.parse_args()
     try:
         entry = read_file(asked.entry) if asked.entry else None; vkey = read_vkey(asked.vkey) if asked.vkey else None
-        known = Known(vkey, asked.key, entry, tuple(asked.cosigner or ()))
+        known = Known(vkey, asked.key, entry, tuple(map(read_vkey, asked.cosigner or ())))
         checked = check_proof_file(read_file(asked.file), known, verify_ed25519)
     except (UsageError, OSError) as error: sys.stderr.write(escape(f'error: {error}\n')); return 2
     except LedgerError as error: sys.stdout.write(escape(f'NOT PROVEN: {code_of(error)}: {error}\n')); return 1

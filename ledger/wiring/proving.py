@@ -13,7 +13,7 @@ from ledger.core.completeness import CompletenessBundle, KeyEntry
 from ledger.core.consistency import ConsistencyBundle
 from ledger.core.note import Verifier, format_vkey
 from ledger.core.openings import Opening
-from ledger.core.proof_files import encode_bundle
+from ledger.core.proof_files import FILE_BYTES_MAX, encode_bundle
 from ledger.core.strict import check_id, is_tag
 from ledger.core.tlog_proof import TlogProof, format_tlog_proof
 from ledger.engines.codec import MsgspecCodec
@@ -35,8 +35,13 @@ class Proving:
     cosigners: Mapping[tuple[str, bytes], str]
 
     def encode(self, bundle: CompletenessBundle | ConsistencyBundle) -> bytes:
-        """The file of ``bundle``."""
-        return encode_bundle(bundle, self.vkey, self.cosigners)
+        """The file of ``bundle``; raises UsageError where it would be larger than anybody reads."""
+        data = encode_bundle(bundle, self.vkey, self.cosigners)
+        if len(data) > FILE_BYTES_MAX:
+            raise UsageError(
+                f"the proof would have {len(data):,} bytes, and none of more than {FILE_BYTES_MAX:,} is read: ask for pages"
+            )
+        return data
 
 
 def make_proving(ledger: Ledger) -> Proving:
@@ -65,6 +70,26 @@ def make_histories(ledger: Ledger, proving: Proving | None = None) -> AccountHis
     )
 
 
+def record_look(ledger: Ledger, tag: str, *, actor: str, purpose: str | None = None) -> bool:
+    """Make durable that ``actor`` looks at what is recorded about the person ``tag``, as a look at its history is.
+
+    False, and nothing is recorded, where no sealed entry is about ``tag``: then there is nobody's history to look at, and a
+    tag is used by no entry before its registration. The look is newer than the last seal, so no proof that is made now shows
+    it. Raises as :meth:`Histories.record`, and makes this process a writer.
+    """
+    if not is_recorded(ledger, tag):
+        return False
+    histories = Histories(sequencer=ledger.sequencer, store=ledger.store, randomness=ledger.randomness)
+    histories.record(tag, actor=actor, purpose=purpose)
+    return True
+
+
+def is_recorded(ledger: Ledger, tag: str) -> bool:
+    """Whether a sealed entry is about the person ``tag``, as its registration is; raises UsageError before the first seal."""
+    with ledger.proofs.snapshot() as snapshot:
+        return snapshot.load_row(f"acct:{tag}") is not None
+
+
 def encode_entry_proof(ledger: Ledger, row: StoredEntry) -> bytes:
     """The ``.tlog-proof`` of ``row``, which holds the entry itself; raises as :meth:`Ledger.prove_entry`, and UsageError."""
     proof = ledger.prove_entry(row)
@@ -83,6 +108,11 @@ def find_tag(ledger: Ledger, account: str) -> str:
         raise UsageError(str(error)) from error
     subject = ledger.vault.find([account]).get(account)
     if subject is None:
+        if ledger.vault.erased_among([account]):
+            raise UsageError(
+                "the person behind this id was erased: nothing here says any more which tag it had; whoever kept the tag "
+                "(a_...) can name that"
+            )
         raise UsageError(
             "nobody here has this id: no tag stands for it, so nothing can be recorded under one; by a tag (a_...) absence "
             "can be proven"

@@ -139,7 +139,9 @@ class _Known(Collector):
             labels=["origin"],
         )
         kept = GaugeMetricFamily(
-            "grantledger_witness_evidence", "Pieces of evidence of forks, by log.", labels=["origin"]
+            "grantledger_witness_evidence",
+            "Pieces of evidence kept against a log: forks, and what it has not explained.",
+            labels=["origin"],
         )
         try:
             evidence = [one.origin for one in self._book.evidence()]

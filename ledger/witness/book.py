@@ -18,7 +18,10 @@ from ledger.store.engine import begin_query, begin_write
 from ledger.witness.tables import WitnessTable
 
 EVIDENCE_MAX = 100
-"""Of one log: one is enough, and only the log itself can make more."""
+"""Of one log: one is enough, and only the log itself can make more that are forks."""
+UNEXPLAINED_MAX = EVIDENCE_MAX // 2
+"""So many of one log may be evidence without a fork in it: anybody makes that of a newer checkpoint and a proof of nothing,
+and must not fill the place where a fork is kept."""
 _NAME_DIGITS = 32
 
 _ADD_KEY = text(
@@ -126,10 +129,11 @@ class WitnessBook:
         self._reached("witness.persisted")
         return is_moved
 
-    def keep(self, origin: str, evidence: ForkEvidence) -> str:
+    def keep(self, origin: str, evidence: ForkEvidence, *, is_fork: bool) -> str:
         """Keep ``evidence`` against the log ``origin``, which was cosigned before; the name that it goes by.
 
-        Of the same two checkpoints only the first stays, and of one log no more than ``EVIDENCE_MAX``.
+        ``is_fork`` says that its two checkpoints are of one size. Of the same two only the first stays, and of one log no
+        more than ``EVIDENCE_MAX``, or once there are ``UNEXPLAINED_MAX`` only forks.
         """
         pair = evidence.known + b"\x00" + evidence.shown
         name = hashlib.sha256(pair).hexdigest()[:_NAME_DIGITS]
@@ -138,7 +142,7 @@ class WitnessBook:
             "origin": origin,
             "seen_at": evidence.seen_at_s,
             "data": format_fork_evidence(evidence),
-            "most": EVIDENCE_MAX,
+            "most": EVIDENCE_MAX if is_fork else UNEXPLAINED_MAX,
         }
         with begin_write(self._engine, "keeping evidence") as connection:
             connection.execute(_KEEP, values)

@@ -73,21 +73,24 @@ def create_witness(directory: Path, name: str, randomness: Randomness) -> tuple[
                 f"{directory / KEY_FILE} is gone, and {DATABASE_FILE} says that a witness lived here: put the key back"
             )
         create_private_file(directory / KEY_FILE, f"{signer.skey()}\n".encode(), _KEY_NAME)
+    _check_memory(directory)
     # Dying here leaves a key that nobody has seen; the next run goes on with it.
     signer = _load_key(directory)
     if signer.name != name:
         raise UsageError(f"in {directory} lives the witness {signer.name}, and a witness keeps its name")
-    (directory / VKEY_FILE).write_text(f"{signer.vkey()}\n", "utf-8")
     engine = _engine(directory)
     try:
         WitnessBook(engine).make()
     finally:
         engine.dispose()
+    # Last of all: where it is, there was a database, and one that is gone later is not taken for one that never was.
+    (directory / VKEY_FILE).write_text(f"{signer.vkey()}\n", "utf-8")
     return signer, is_new
 
 
 def open_witness(directory: Path, clock: Clock) -> OpenedWitness:
     """The witness that lives in ``directory``; raises SettingsError where none does, or its key is unusable."""
+    _check_memory(directory)
     if not (directory / DATABASE_FILE).exists():
         raise SettingsError(
             f"no witness lives in {directory}: run `grantledger witness init {directory} --name NAME`"
@@ -107,6 +110,16 @@ def parse_log_key(text: str) -> str:
         raise UsageError(f"{text}: {error.strerror}") from error
     except (FormatError, UnicodeDecodeError) as error:
         raise UsageError(f"{text!r} is no log's public key: {error}") from error
+
+
+def _check_memory(directory: Path) -> None:
+    """Raise SettingsError where a witness lived whose database is gone: it would cosign a fork of what it has forgotten."""
+    if (directory / VKEY_FILE).exists() and not (directory / DATABASE_FILE).exists():
+        raise SettingsError(
+            f"{directory / DATABASE_FILE} is gone, and {VKEY_FILE} says that a witness lived here: put the newest back. A "
+            "witness that has forgotten what it cosigned would cosign a fork of it; it begins as another one, in another "
+            "directory"
+        )
 
 
 def _load_key(directory: Path) -> CosignatureSigner:

@@ -113,7 +113,8 @@ class Witness:
         try:
             _check_growth(last, checkpoint, request.proof)
         except ProofError as error:
-            if found is None:
+            if last.size == 0 or (checkpoint.size, checkpoint.root) == (last.size, last.root):
+                # Any tree continues the empty one, and itself: a wrong proof of that says nothing about the log.
                 return _said(422, str(error))
             evidence = evidence or self._keep(shown, last)
             return Answer(422, format_fork_evidence(evidence), JSON_MEDIA_TYPE)
@@ -139,9 +140,10 @@ class Witness:
             seen_by=self._signer.name,
             seen_at_s=self._clock.now_ms() // 1_000,
         )
-        name = self._book.keep(shown.checkpoint.origin, evidence)
+        is_fork = shown.checkpoint.size == last.size
+        name = self._book.keep(shown.checkpoint.origin, evidence, is_fork=is_fork)
         log.error(
-            "witness.fork",
+            "witness.fork" if is_fork else "witness.unexplained",
             origin=shown.checkpoint.origin,
             known_size=last.size,
             shown_size=shown.checkpoint.size,

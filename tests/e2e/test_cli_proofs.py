@@ -184,6 +184,44 @@ def test_every_look_is_recorded_before_it_is_shown(shop: Workplace) -> None:
     assert seen["account"] == told["account"]
 
 
+def last_entry(shop: Workplace) -> dict[str, object]:
+    """The newest entry of the log."""
+    seen: dict[str, object] = json.loads(
+        shop.good("show", str(shop.good("status", "--json").json()["size"] - 1), "--raw").out
+    )
+    return seen
+
+
+@pytest.mark.parametrize("words", [("account", "1001"), ("subject", "1001"), ("pair", "1001", "dev-nobody")])
+def test_who_proves_what_is_recorded_about_somebody_has_looked_and_that_is_recorded_but_not_proven(
+    shop: Workplace, words: tuple[str, ...]
+) -> None:
+    before = shop.good("status", "--json").json()["size"]
+    shop.good("prove", *words, "-o", "looked.json", "--purpose", "ticket-8")
+    assert shop.good("status", "--json").json()["size"] == before + 1
+    bundle = json.loads((shop.directory / "looked.json").read_bytes())
+    seen = last_entry(shop)
+    assert (seen["kind"], seen["actor"], seen["purpose"]) == ("access.viewed", "operator:cli", "ticket-8")
+    assert seen["account"] in bundle["key"]
+    assert str(seen["uid"]) not in json.dumps(bundle)
+
+
+@pytest.mark.parametrize(
+    "words", [("developer", "dev-a"), ("entry", "3"), ("consistency", "5"), ("account", f"a_{1:032x}")]
+)
+def test_what_is_not_about_somebody_is_no_look(shop: Workplace, words: tuple[str, ...]) -> None:
+    before = shop.good("status", "--json").json()["size"]
+    shop.good("prove", *words, "-o", "seen.json")
+    assert shop.good("status", "--json").json()["size"] == before
+
+
+def test_a_tag_that_nobody_has_is_not_used_by_a_look(shop: Workplace) -> None:
+    before = shop.good("status", "--json").json()["size"]
+    done = shop.run("history", f"a_{1:032x}")
+    assert (done.status, "nobody here has the tag" in done.err) == (3, True)
+    assert shop.good("status", "--json").json()["size"] == before
+
+
 def test_history_is_a_table_for_spreadsheets_and_a_page_for_people(shop: Workplace) -> None:
     rows = list(csv.DictReader(io.StringIO(shop.good("history", "1001", "--csv").text, newline="")))
     assert [row["verdict"] for row in rows] == ["AUTHORIZED", "UNAUTHORIZED", "UNAUTHORIZED"]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from ledger.core.checkpoint import Checkpoint, format_checkpoint, parse_checkpoint
 from ledger.core.jcs import encode_file
+from ledger.core.merkle import NodeId, hash_leaf, prove_consistency, root_of
+from ledger.core.note import format_note, parse_note
+from ledger.vault.cosignatures import cosigner_from_seed
 from ledger.vault.ed25519 import from_seed
-from tests.support.proof_samples import ORIGIN, samples
+from tests.support.proof_samples import ORIGIN, log_entries, samples
 
 Change = Callable[[dict[str, Any]], object]
 
@@ -71,6 +75,21 @@ def repeat_signature(members: dict[str, Any]) -> None:
 def sign_by_another(members: dict[str, Any]) -> None:
     """State another key of the same name, whose signature is not there."""
     members["vkey"] = from_seed(ORIGIN, b"\x07" * 32).vkey()
+
+
+def grow_by_a_cosigner(members: dict[str, Any]) -> None:
+    """Let somebody who cosigns under the log's own name, and not the log, sign a tree that ends in a forged entry."""
+    forger = cosigner_from_seed(ORIGIN, b"\x09" * 32)
+    old_size = parse_checkpoint(parse_note(members["old_checkpoint"].encode()).text).size
+    leaves = [hash_leaf(entry) for entry in (*log_entries()[:old_size], b"forged")]
+
+    def read(nodes: Sequence[NodeId]) -> list[bytes]:
+        return [root_of(leaves[node.index << node.level : (node.index + 1) << node.level]) for node in nodes]
+
+    text = format_checkpoint(Checkpoint(ORIGIN, len(leaves), root_of(leaves)))
+    members["checkpoint"] = format_note(text, [forger.cosign(text, 7)]).decode()
+    members["cosigners"] = [forger.vkey()]
+    members["proof"] = [step.hex() for step in prove_consistency(old_size, len(leaves), read)]
 
 
 def nested(depth: int) -> bytes:
@@ -215,5 +234,10 @@ TAMPERED: list[tuple[str, bytes, str]] = [
         "an entry is another one",
         samples().files["entry"].replace(b"index 14", b"index 13"),
         "INCLUSION_INVALID",
+    ),
+    (
+        "the newer state is signed by a cosigner who has the log's name",
+        changed("grown", grow_by_a_cosigner),
+        "CHECKPOINT_SIGNATURE_INVALID",
     ),
 ]

@@ -12,9 +12,10 @@ from ledger.core.checkpoint import (
     sign_checkpoint,
 )
 from ledger.core.merkle import EMPTY_ROOT, hash_leaf
-from ledger.core.note import sign_note
+from ledger.core.note import format_note, sign_note
 from ledger.core.strict import INTEGER_MAX
 from ledger.errors import FormatError, SignatureError
+from ledger.vault.cosignatures import cosigner_from_seed
 from ledger.vault.ed25519 import from_seed
 
 ORIGIN = "ledger.example/log"
@@ -83,3 +84,11 @@ def test_a_rotation_is_signed_by_both_keys_of_one_name() -> None:
     note = sign_checkpoint(CHECKPOINT, [LOG, new_key])
     opened = open_checkpoint(note, ORIGIN, [LOG.verifier(), new_key.verifier()])
     assert [line.key_id for line in opened.note.verified_signatures] == [LOG.key_id, new_key.key_id]
+
+
+def test_a_cosigner_who_calls_itself_like_the_log_does_not_sign_for_it() -> None:
+    impostor = cosigner_from_seed("ledger.example/impostor", b"\x09" * 32)
+    text = format_checkpoint(Checkpoint(impostor.name, 1, bytes(32)))
+    note = format_note(text, [impostor.cosign(text, 7)])
+    with pytest.raises(SignatureError, match="no known key named"):
+        open_checkpoint(note, impostor.name, [impostor.verifier()])

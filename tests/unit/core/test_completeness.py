@@ -282,13 +282,31 @@ def test_no_character_of_any_hash_in_a_bundle_can_be_changed() -> None:
     assert check(bundle).count == 4
 
 
-@pytest.mark.parametrize("key", ["acct:a_1", "subj:a_1", "dev:d", "pair:a_1:d", "dev:a:b"])
+PERSON = f"a_{7:032x}"
+
+
+@pytest.mark.parametrize(
+    "key", [f"acct:{PERSON}", f"subj:{PERSON}", "dev:d", f"dev:{'D' * 64}", f"pair:{PERSON}:d.e-f_1"]
+)
 def test_a_key_of_each_family_is_a_key(key: str) -> None:
     assert check_key(key) == key
 
 
-@pytest.mark.parametrize("key", ["", "dev", "dev:", ":dev", "Dev:x", "account:x", "dev:\u00e4", "dev:a\n"])
+@pytest.mark.parametrize(
+    "key",
+    [
+        *("", "dev", "dev:", ":dev", "Dev:x", "account:x", "dev:\u00e4", "dev:a\n", "dev:a b", "dev:a:b"),
+        *(f"dev:{'d' * 65}", f"acct:{PERSON}\n", f"acct:{PERSON[:-1]}", f"acct:{PERSON.upper()}"),
+        *(f"pair:{PERSON}", f"pair:{PERSON}:", f"pair:{PERSON}:a:b", f"pair:d:{PERSON}"),
+    ],
+)
 def test_a_misspelt_key_is_refused(key: str) -> None:
+    with pytest.raises(FormatError, match="is not an index key"):
+        check_key(key)
+
+
+@pytest.mark.parametrize("key", ["acct:783214", "subj:783214", "pair:783214:dev-a"])
+def test_nothing_is_proven_of_an_account_by_the_platforms_id_which_no_entry_has(key: str) -> None:
     with pytest.raises(FormatError, match="is not an index key"):
         check_key(key)
 

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from ledger.core.proof_files import Known, check_proof_file, code_of
 from ledger.errors import LedgerError
 from ledger.portable import build, ed25519
+from ledger.vault.cosignatures import cosigner_from_seed
 from ledger.vault.ed25519 import from_seed, verify_ed25519
 from tests.support.proof_samples import samples
 
@@ -127,6 +128,24 @@ def test_the_key_may_be_given_as_a_file(tmp_path: Path) -> None:
     (tmp_path / "proof").write_bytes(samples().files["pair"])
     (tmp_path / "log.vkey").write_text(samples().vkey + "\n")
     assert run_script(tmp_path, "proof", "--vkey", "log.vkey").returncode == 0
+
+
+@pytest.mark.parametrize("name", ["absent", "entry", "grown"])
+def test_a_cosigner_may_be_given_as_a_file_and_has_to_have_cosigned(name: str, tmp_path: Path) -> None:
+    (tmp_path / "proof").write_bytes(samples().files[name])
+    (tmp_path / "witness.vkey").write_text(cosigner_from_seed("witness.example/w1", bytes(32)).vkey() + "\n")
+    done = run_script(tmp_path, "proof", "--vkey", samples().vkey, "--cosigner", "witness.vkey")
+    assert (done.returncode, done.stdout.partition(": ")[2][:14]) == (1, "QUORUM_MISSING")
+
+
+@pytest.mark.parametrize(
+    ("name", "asked"), [("grown", "--key"), ("entry", "--key"), ("grown", "--entry"), ("account", "--entry")]
+)
+def test_a_file_of_another_kind_does_not_answer_what_was_asked(name: str, asked: str, tmp_path: Path) -> None:
+    (tmp_path / "proof").write_bytes(samples().files[name])
+    (tmp_path / "entry").write_bytes(b"{}")
+    done = run_script(tmp_path, "proof", "--vkey", samples().vkey, asked, "entry")
+    assert (done.returncode, done.stdout.startswith("NOT PROVEN: OTHER_")) == (1, True)
 
 
 @pytest.mark.parametrize("name", ["absent", "entry", "grown", "grown-unsigned", "opened"])

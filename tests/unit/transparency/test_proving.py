@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,31 @@ def test_a_history_that_was_changed_is_told(ledger: Ledger, tmp_path: Path) -> N
         with pytest.raises(ProofError) as changed:
             check_growth(checked(second, KEY), checked(ledger, KEY))
     assert changed.value.code == "HISTORY_CHANGED"
+
+
+def test_two_trees_of_one_size_under_one_key_are_told_as_a_fork(ledger: Ledger) -> None:
+    before = checked(ledger, KEY)
+    proven_before = before.proven
+    assert isinstance(proven_before, CheckedCompleteness)
+    opened = proven_before.checkpoint
+    forked = replace(opened, checkpoint=replace(opened.checkpoint, root=bytes(32)))
+    with pytest.raises(ProofError, match="fork") as fork:
+        check_growth(before, replace(before, proven=replace(proven_before, checkpoint=forked)))
+    assert fork.value.code == "CHECKPOINT_INCONSISTENT"
+
+
+@pytest.mark.parametrize("key", ["acct:1001", "pair:1001:dev-b", "dev:dev a", "subj:5550001"])
+def test_nothing_is_proven_of_what_no_entry_could_carry(ledger: Ledger, key: str) -> None:
+    with pytest.raises(FormatError, match="is not an index key"):
+        make_proving(ledger).prover.prove_key(key)
+
+
+def test_no_file_is_made_that_nobody_would_read(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    proving = make_proving(ledger)
+    bundle = proving.prover.prove_key(KEY)
+    monkeypatch.setattr("ledger.wiring.proving.FILE_BYTES_MAX", len(proving.encode(bundle)) - 1)
+    with pytest.raises(UsageError, match="ask for pages"):
+        proving.encode(bundle)
 
 
 def test_a_page_beyond_the_end_or_of_too_much_is_refused(ledger: Ledger) -> None:

@@ -15,7 +15,7 @@ from ledger.core.fork_evidence import check_fork_evidence, parse_fork_evidence
 from ledger.core.note import format_note, open_note, parse_note, sign_note
 from ledger.vault.cosignatures import cosigner_from_seed
 from ledger.vault.ed25519 import from_seed
-from ledger.witness.book import EVIDENCE_MAX
+from ledger.witness.book import EVIDENCE_MAX, UNEXPLAINED_MAX
 from ledger.witness.place import OpenedWitness
 from ledger.witness.witness import Answer
 from tests.support.histories import History
@@ -223,6 +223,31 @@ def test_the_same_evidence_is_kept_once_and_no_log_fills_the_disk(opened: Opened
     for number in range(EVIDENCE_MAX + 5):
         ask(opened, 5, 5, History(f"other {number}", LOG))
     assert len(opened.book.evidence()) == EVIDENCE_MAX
+
+
+def test_a_wrong_proof_of_what_was_cosigned_is_refused_and_no_evidence(opened: OpenedWitness) -> None:
+    ask(opened, 0, 5)
+    body = format_add_checkpoint(AddCheckpoint(5, (bytes(32),), HISTORY.note(5)))
+    assert opened.witness.add_checkpoint(body).status == 422
+    assert opened.book.evidence() == []
+
+
+def test_a_wrong_proof_of_an_empty_log_is_refused_and_no_evidence(opened: OpenedWitness) -> None:
+    ask(opened, 0, 0)
+    body = format_add_checkpoint(AddCheckpoint(0, (bytes(32),), HISTORY.note(5)))
+    assert opened.witness.add_checkpoint(body).status == 422
+    assert opened.book.evidence() == []
+
+
+def test_strangers_with_proofs_of_nothing_leave_room_for_a_fork(opened: OpenedWitness) -> None:
+    ask(opened, 0, 5)
+    for size in range(6, 6 + EVIDENCE_MAX + 5):
+        body = format_add_checkpoint(AddCheckpoint(5, (bytes(32),), HISTORY.note(size)))
+        assert opened.witness.add_checkpoint(body).status == 422
+    assert len(opened.book.evidence()) == UNEXPLAINED_MAX
+    ask(opened, 5, 5, HISTORY.fork(4))
+    kept = parse_fork_evidence(opened.book.evidence()[-1].data)
+    assert check_fork_evidence(kept, [LOG.verifier()]).fork == "fork"
 
 
 def test_of_many_requests_at_once_exactly_one_wins(opened: OpenedWitness) -> None:
