@@ -12,19 +12,22 @@ from pathlib import Path
 
 from ledger.audit.cosigners import WitnessDemand
 from ledger.audit.identities import IdentityCheck
+from ledger.audit.shown_bundles import ShownBundle
 from ledger.audit.signed_state import EarlierCheckpoint
 from ledger.audit.verify import Request, Verified, verify
 from ledger.core.checkpoint import parse_checkpoint
+from ledger.core.completeness import CheckedCompleteness
 from ledger.core.entries import LedgerOpened, decode_entry
-from ledger.core.note import Verifier, parse_note, parse_vkey
+from ledger.core.note import Verifier, format_note, parse_note, parse_vkey
+from ledger.core.proof_files import Known, check_proof_file, code_of
 from ledger.engines.codec import MsgspecCodec
-from ledger.errors import FormatError, LedgerError, SettingsError, UsageError
+from ledger.errors import FormatError, LedgerError, ProofError, SettingsError, SignatureError, UsageError
 from ledger.ports import Engine, LogSource
 from ledger.settings import Settings
 from ledger.store.database_log import DatabaseLog
 from ledger.store.remembered import RememberedCheckpoints
 from ledger.store.tile_directory import TileDirectory
-from ledger.vault.ed25519 import is_signed, verifier_from_vkey
+from ledger.vault.ed25519 import is_signed, verifier_from_vkey, verify_ed25519
 from ledger.vault.log_key import load_log_key
 from ledger.vault.witness_policies import check_logs, load_policy, witness_verifiers
 
@@ -36,7 +39,7 @@ class Asked:
     """What somebody asked to have verified; paths as given, None for what was left out.
 
     ``tiles`` is the directory or the URL of a published log; ``api_key`` is presented to the latter. ``policy`` is the file
-    of a policy whose quorum of witnesses the checkpoint must have.
+    of a policy whose quorum of witnesses the checkpoint must have. ``bundles`` are completeness bundles to compare.
     """
 
     tiles: Path | str | None = None
@@ -50,6 +53,7 @@ class Asked:
     remember: bool = True
     api_key: str | None = field(default=None, repr=False)
     policy: Path | None = None
+    bundles: tuple[Path, ...] = ()
 
 
 def open_published(place: Path | str, api_key: str | None = None) -> LogSource:
@@ -152,6 +156,26 @@ def find_witnesses(asked: Asked, log: Verifier) -> WitnessDemand | None:
     return WitnessDemand(policy, witness_verifiers(policy))
 
 
+def load_bundles(asked: Asked, vkey: str) -> list[ShownBundle]:
+    """The completeness bundles that were named, checked under the log's key; raises UsageError for any that proves nothing.
+
+    One that the log did not sign, or that does not hold in itself, is no evidence against it.
+    """
+    shown = []
+    for path in asked.bundles:
+        try:
+            proven = check_proof_file(path.read_bytes(), Known(vkey), verify_ed25519).proven
+        except OSError as error:
+            raise UsageError(f"{path}: {error.strerror}") from error
+        except (FormatError, ProofError, SignatureError) as error:
+            raise UsageError(f"{path} proves nothing of this log: {code_of(error)}: {error}") from error
+        if not isinstance(proven, CheckedCompleteness):
+            raise UsageError(f"{path} is no completeness bundle, as `grantledger prove account` makes them")
+        note = proven.checkpoint.note
+        shown.append(ShownBundle(str(path), format_note(note.text, note.verified_signatures), proven))
+    return shown
+
+
 def run_verification(
     settings: Settings,
     asked: Asked,
@@ -175,6 +199,7 @@ def run_verification(
         identities=identities,
         check_signature=is_signed,
         witnesses=find_witnesses(asked, verifier),
+        bundles=load_bundles(asked, vkey),
     )
     verified = verify(request, make_engine(asked), MsgspecCodec(), on_progress)
     if note is not None:

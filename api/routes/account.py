@@ -6,7 +6,7 @@ import re
 from typing import Annotated
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -18,7 +18,9 @@ from api.json_bodies import json_object
 from api.openapi import responses
 from api.problems import ProblemError
 from api.sessions import LINK_TTL_MS
+from ledger.core.ticket import TICKET_HEADER
 from ledger.core.timestamps import format_rfc3339
+from ledger.gateway.grant_tickets import REVOKED
 from ledger.ports import Subject
 
 router = APIRouter(prefix="/v1", tags=["account"])
@@ -65,6 +67,23 @@ class AllowedApps(BaseModel):
     """Every app that the account has allowed anything."""
 
     apps: list[AllowedApp]
+
+
+class AccountTicket(BaseModel):
+    """The log's signed promise that an entry about a grant stands at its place."""
+
+    grant: str
+    app: str
+    kind: str = Field(description="what the entry does to the grant", examples=["grant.revoked"])
+    seq: int = Field(description="the place of the entry in the log")
+    recorded_at: str = Field(description="RFC 3339")
+    ticket: str = Field(description="what `grantledger check-ticket` takes")
+
+
+class AccountTickets(BaseModel):
+    """The tickets of all entries about grants of the account, in the order of the log."""
+
+    tickets: list[AccountTicket]
 
 
 class Revoked(BaseModel):
@@ -140,14 +159,45 @@ def list_allowed(request: Request, caller: _Account) -> AllowedApps:
     return AllowedApps(apps=apps)
 
 
+@router.get("/account/tickets", responses=responses(401, 403))
+def list_tickets(request: Request, caller: _Account) -> AccountTickets:
+    """A signed ticket of each entry that granted, changed or revoked something in the account's name.
+
+    Keep them outside of this service. An entry that is missing later, or stands elsewhere, is shown by
+    `grantledger check-ticket`: the log signed a promise that it does not keep. An entry here that the account did not ask
+    for is one that somebody else made in its name.
+    """
+    found = service_of(request).grant_tickets.of_account(_subject_of(request, caller).tag)
+    return AccountTickets(
+        tickets=[
+            AccountTicket(
+                grant=one.grant,
+                app=one.app,
+                kind=f"grant.{one.verb}",
+                seq=one.seq,
+                recorded_at=format_rfc3339(one.recorded_at_ms),
+                ticket=one.ticket,
+            )
+            for one in found
+        ]
+    )
+
+
 @router.delete("/account/apps/{app}", responses=responses(401, 403))
-def revoke(request: Request, app: str, caller: _Account) -> Revoked:
+def revoke(request: Request, response: Response, app: str, caller: _Account) -> Revoked:
     """Take back everything that the account allowed `app`: its tokens and each grant. Nothing more is sent then.
+
+    `x-ledger-entry` is the signed ticket of the last revocation; `GET /v1/account/tickets` lists that of each.
 
     An app that was allowed nothing is no error: there is nothing left to take back.
     """
     subject = _subject_of(request, caller)
     count = service_of(request).accesses.revoke_app(subject, app, channel="account_api")
+    revoked = [
+        one for one in service_of(request).grant_tickets.of_account(subject.tag, app) if one.verb == REVOKED
+    ]
+    if revoked:
+        response.headers[TICKET_HEADER] = revoked[-1].ticket
     return Revoked(app=app, grants_revoked=count)
 
 

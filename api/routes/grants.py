@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Request
+from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import BaseModel, Field
 
 from api.account_access import end_grant
 from api.auth import KeyCaller
 from api.deps import key_with, service_of
 from api.openapi import responses
+from ledger.core.ticket import TICKET_HEADER
 from ledger.core.timestamps import format_rfc3339
 from ledger.gateway.tokens import ROLES_FOR_ACCOUNTS
 from ledger.gateway.words import BY_PLATFORM
@@ -35,11 +36,15 @@ class RevokedGrant(BaseModel):
 
 
 @router.delete("/{grant}", summary="Revoke a grant", responses=responses(401, 403, 404, 409, 422, 503))
-def revoke_grant(request: Request, grant: GrantId, caller: Revoker) -> RevokedGrant:
+def revoke_grant(request: Request, response: Response, grant: GrantId, caller: Revoker) -> RevokedGrant:
     """Revoke one grant of the key's account, or any with a key of the platform. Nothing more is sent under it then.
 
     Its subscription ends, and the app's access tokens lose what no other grant to the app covers. May be called again: a
     grant that is over stays as it is. A grant of another account is answered as one that never was.
+
+    `x-ledger-entry` is the signed ticket of the entry that records the revocation: keep it. If the entry is ever missing,
+    or stands elsewhere, `grantledger check-ticket` shows that the log broke its promise. A grant that expired, and that
+    nobody revoked, has none.
     """
     key = caller.key
     is_own = key.role in ROLES_FOR_ACCOUNTS
@@ -50,6 +55,9 @@ def revoke_grant(request: Request, grant: GrantId, caller: Revoker) -> RevokedGr
         actor=f"account:{key.subject}" if is_own else f"{key.role}:{key.key}",
         channel="account_api" if is_own else BY_PLATFORM,
     )
+    revoked = service_of(request).grant_tickets.of_revocation(grant)
+    if revoked is not None:
+        response.headers[TICKET_HEADER] = revoked.ticket
     return RevokedGrant(
         grant=ended.grant,
         app=ended.app,

@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, Depends
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from api.account_access import allow_less, list_apps
 from api.consent import ConsentText, chosen_scopes, consent_text, labels_of
@@ -26,12 +26,15 @@ from api.oauth_server import Asked, Consent, NotAsked
 from api.pages import render_page
 from api.problems import ProblemError
 from api.sessions import Session, is_proven
+from ledger.core.ticket import TICKET_HEADER
+from ledger.gateway.grant_tickets import REVOKED, GrantTicket
 from ledger.ports import Subject
 from ledger.ports.registry import Developer, Notice
 
 router = APIRouter(tags=["pages"], include_in_schema=False)
 
 ACCOUNT_ROLES = ("person", "business")
+TICKETS_SHOWN = 20
 NOTICES_SHOWN = 50
 _NOTICES_AT_ONCE = 1_000
 
@@ -140,6 +143,23 @@ def show_account(request: Request) -> Response:
     if session is None:
         return _sign_in_page(request, "", None, root="")
     return _account_page(request, session)
+
+
+@router.get("/account/tickets/{seq}")
+def download_ticket(request: Request, seq: int) -> Response:
+    """The ticket of one entry about the account's own grants, as a file to keep."""
+    session = sessions_of(request).find(request)
+    if session is None:
+        return _sign_in_page(request, "", None, root="../../")
+    own = service_of(request).grant_tickets.of_account(_subject_of(request, session).tag)
+    found = next((one for one in own if one.seq == seq), None)
+    if found is None:
+        raise ProblemError("not-found", "No entry about what this account has allowed stands there.")
+    headers = {
+        "content-disposition": f'attachment; filename="entry-{seq}.ticket"',
+        "cache-control": "no-store",
+    }
+    return PlainTextResponse(f"{TICKET_HEADER}: {found.ticket}\n", headers=headers)
 
 
 @router.post("/account/apps/{app}/revoke")
@@ -270,11 +290,20 @@ def _account_page(request: Request, session: Session) -> Response:
         "apps": apps,
         # Whoever links here with a name in the address makes the page say nothing that is not so.
         "has_ended": ended is not None and ended not in [app.app for app in apps],
+        "tickets": _tickets_of_end(request, session, ended),
         "notices": _last_notices(request, session.account),
         "labels_of": labels_of,
         "proof_for": session.form_proof,
     }
     return render_page("account.html", context)
+
+
+def _tickets_of_end(request: Request, session: Session, app: str | None) -> list[GrantTicket]:
+    """The tickets of what the account has revoked of ``app``, the newest first."""
+    if app is None:
+        return []
+    own = service_of(request).grant_tickets.of_account(_subject_of(request, session).tag, app)
+    return [one for one in reversed(own) if one.verb == REVOKED][:TICKETS_SHOWN]
 
 
 def _last_notices(request: Request, account: str) -> list[Notice]:

@@ -28,6 +28,7 @@ from ledger.audit.identities import IdentityCheck
 from ledger.audit.report import Exposed, Report
 from ledger.audit.seals import Seals
 from ledger.audit.second_sources import SecondSources
+from ledger.audit.shown_bundles import ShownBundle, check_bundles
 from ledger.audit.signed_state import EarlierCheckpoint, check_earlier, check_signed
 from ledger.audit.structure import Structure
 from ledger.core.checkpoint import Checkpoint
@@ -51,7 +52,7 @@ class Request:
     ``verifier`` is the log's key, its name the log's origin, ``vkey`` the same as text. ``earlier`` are checkpoints kept
     from before. ``hashes_are_tiles`` says that the source's stored leaf hashes *are* its level 0 tiles. Without
     ``check_signature`` (Ed25519) receipts and egress counts are not looked at, and a note says so. ``witnesses`` is the
-    policy whose quorum has to have cosigned the published checkpoint.
+    policy whose quorum has to have cosigned the published checkpoint. ``bundles`` are what somebody was shown of this log.
     """
 
     source: LogSource
@@ -65,6 +66,7 @@ class Request:
     identities: IdentityCheck | None = None
     check_signature: SignatureCheck | None = None
     witnesses: WitnessDemand | None = None
+    bundles: Sequence[ShownBundle] = ()
 
 
 @dataclass(slots=True)
@@ -222,9 +224,13 @@ class _Verification:
                 self._notes.append(
                     f"{count} entries are not sealed yet: they could still be changed unnoticed"
                 )
-        if request.earlier:
-            check_earlier(structure, request.earlier, request.verifier.name, request.verifier, self._faults)
-        else:
+        # The checkpoint of a bundle is one that somebody kept.
+        earlier = [*request.earlier, *(EarlierCheckpoint(one.where, one.note) for one in request.bundles)]
+        if earlier:
+            check_earlier(structure, earlier, request.verifier.name, request.verifier, self._faults)
+        if request.bundles:
+            self._notes += check_bundles(request.bundles, request.source, structure, self._faults)
+        if not earlier:
             self._notes.append(
                 "no earlier checkpoint is known here: whether the log was rolled back is not checkable"
             )

@@ -56,6 +56,14 @@ Policy = Annotated[
         "--policy", metavar="FILE", help="A witness policy: its quorum must have cosigned the checkpoint."
     ),
 ]
+Bundles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--bundle",
+        metavar="FILE",
+        help="A completeness bundle that somebody was shown: is its index what the log says? Repeatable.",
+    ),
+]
 Index = Annotated[bool, typer.Option("--index/--no-index", help="Replay the index and check every map root.")]
 RequireTickets = Annotated[
     bool, typer.Option("--require-tickets", help="A delivery without a ticket is an exposure.")
@@ -89,6 +97,7 @@ def verify(
     api_key: ApiKey = None,
     checkpoint: Earlier = None,
     policy: Policy = None,
+    bundle: Bundles = None,
     engine: EngineName = "duckdb",
     processes: Processes = None,
     index: Index = True,
@@ -112,6 +121,7 @@ def verify(
       grantledger verify
       grantledger verify --tiles ./public --vkey log.vkey --checkpoint last-month.checkpoint
       grantledger verify --tiles https://ledger.example --vkey log.vkey --policy policy.txt
+      grantledger verify --bundle shown-to-me.json
       grantledger verify --json --findings findings.jsonl --html report.html
 
     \b
@@ -132,6 +142,7 @@ def verify(
         api_key=api_key or None,
         checkpoint=checkpoint,
         policy=policy,
+        bundles=tuple(bundle or ()),
         engine=engine,
         processes=processes,
         with_index=index,

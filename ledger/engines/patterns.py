@@ -100,6 +100,7 @@ class MemberCheck:
     regex: str
 
 
+@cache
 def member_checks(kind: str) -> list[MemberCheck]:
     """The checks of the members of a kind that its struct leaves open, the nested ones of one object together."""
     checks: list[MemberCheck] = []

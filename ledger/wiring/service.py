@@ -12,12 +12,11 @@ import socket
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from ledger.engines.codec import MsgspecCodec
-from ledger.errors import SettingsError
+from ledger.exports.desk import ExportDesk
 from ledger.gateway.accesses import Accesses
 from ledger.gateway.authorize import Authorizer
 from ledger.gateway.canaries import CanaryKeeper
@@ -26,6 +25,7 @@ from ledger.gateway.dispatch import Dispatcher, DispatchLimits
 from ledger.gateway.egress_counts import EgressCounts
 from ledger.gateway.endpoint_owners import EndpointOwners
 from ledger.gateway.grant_notices import GrantNotices
+from ledger.gateway.grant_tickets import GrantTickets
 from ledger.gateway.inflight import InFlight
 from ledger.gateway.intake import Intake
 from ledger.gateway.messages import Messages
@@ -49,14 +49,18 @@ from ledger.store.presence import Presence
 from ledger.store.registry import SqlRegistry
 from ledger.store.signing_keys import SqlSigningKeys
 from ledger.transport.egress import Egress
-from ledger.transport.overrides import HostOverrides
 from ledger.transport.tls import client_context
 from ledger.transport.tunnel import dial_directly, through
 from ledger.transport.webhooks import HttpsWebhooks
 from ledger.vault.commitments import SubjectCommitments
 from ledger.vault.sealing import VaultSealing
 from ledger.vault.subjects import SqlVault
+from ledger.wiring.development import load_overrides, read_ca
+from ledger.wiring.duties import Duties
+from ledger.wiring.exports import make_exports
+from ledger.wiring.incidents import IncidentParts
 from ledger.wiring.ledger import Ledger, operator_key_of
+from ledger.wiring.privacy import Privacy
 from ledger.wiring.second_sources import make_canaries, make_egress_counts, make_receipts
 from ledger.wiring.surroundings import SYSTEM_CLOCK, SYSTEM_RANDOMNESS
 
@@ -153,11 +157,10 @@ class Service:
     @cached_property
     def transport(self) -> HttpsWebhooks:
         """The way out; raises SettingsError when the development settings are unusable."""
-        overrides, ca_file = self.settings.host_overrides, self.settings.trusted_ca_file
         proxy = self.settings.egress_proxy
         return HttpsWebhooks(
-            Egress(overrides=None if overrides is None else _load_overrides(overrides)),
-            client_context(None if ca_file is None else _read_ca(ca_file)),
+            Egress(overrides=load_overrides(self.settings.host_overrides)),
+            client_context(read_ca(self.settings.trusted_ca_file)),
             self.clock,
             connections_per_endpoint=self.settings.dispatch_per_webhook,
             dial=dial_directly if proxy is None else through(*proxy),
@@ -235,6 +238,11 @@ class Service:
         return Tickets(self.ledger.origin, self.ledger.signer, [self.ledger.verifier])
 
     @cached_property
+    def grant_tickets(self) -> GrantTickets:
+        """Tickets for accounts, of what they granted and revoked."""
+        return GrantTickets(sequencer=self.ledger.sequencer, store=self.ledger.store, tickets=self.tickets)
+
+    @cached_property
     def intake(self) -> Intake:
         """Events from the platform."""
         return Intake(
@@ -291,6 +299,26 @@ class Service:
     def canaries(self) -> CanaryKeeper:
         """Made-up accounts, and where they turn up."""
         return make_canaries(self)
+
+    @cached_property
+    def incidents(self) -> IncidentParts:
+        """Incidents, their clocks and the policies."""
+        return IncidentParts(self)
+
+    @cached_property
+    def privacy(self) -> Privacy:
+        """Erasure, legal holds, retention."""
+        return Privacy(self)
+
+    @cached_property
+    def duties(self) -> Duties:
+        """Notices to people, and obligations of developers."""
+        return Duties(self)
+
+    @cached_property
+    def exports(self) -> ExportDesk:
+        """Exports for regulators."""
+        return make_exports(self)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:
@@ -374,14 +402,3 @@ def open_service(
         is_alone=is_alone,
         presence=presence,
     )
-
-
-def _load_overrides(text: str) -> HostOverrides:
-    return HostOverrides.parse(text) if "=" in text else HostOverrides.load(Path(text).expanduser())
-
-
-def _read_ca(path: Path) -> str:
-    try:
-        return path.read_text("ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"GRANTLEDGER_TRUSTED_CA: {path} cannot be read: {error}") from error
