@@ -32,9 +32,11 @@ from api.routes import (
     developer,
     egress,
     grants,
+    incidents,
     ingest,
     oauth,
     pages,
+    privacy,
     receipts,
     tlog,
 )
@@ -59,6 +61,8 @@ ROUTES = (
     developer,
     canaries,
     egress,
+    incidents,
+    privacy,
 )
 """Modules with a ``router``, in the order in which they are asked whether a path is theirs."""
 

@@ -23,6 +23,7 @@ TAGS: Final = [
     {"name": "canaries", "description": "Made-up accounts, and where they turned up."},
     {"name": "egress", "description": "What egress proxies counted."},
     {"name": "receipts", "description": "What developers confirm to have received."},
+    {"name": "incidents", "description": "What went wrong, what is said of it, and what is due by when."},
     {"name": "log", "description": "The published log, for readers of tlog-tiles."},
     {"name": "service", "description": "The service itself."},
 ]

@@ -30,6 +30,10 @@ RESCUE_SECONDS = 10.0
 CHALLENGE_SECONDS = 15.0
 REPLAY_SECONDS = 0.5
 EXPIRY_SECONDS = 300.0
+NOTICE_SECONDS = 1.0
+OBLIGATION_SECONDS = 5.0
+DEADLINE_SECONDS = 30.0
+PRIVACY_SECONDS = 60.0
 FOLLOW_PAUSE_SECONDS = 0.01
 """Between two lines of the process that follows the log, which keeps its own time."""
 EXPIRED_AT_ONCE = 1_000
@@ -64,9 +68,14 @@ class Worker:
                 Loop("challenges", service.challenges.run_due, CHALLENGE_SECONDS, metrics),
                 Loop("replays", service.replays.run_once, REPLAY_SECONDS, metrics),
                 Loop("expiry", self._expire, EXPIRY_SECONDS, metrics),
+                Loop("notices", service.duties.send_once, NOTICE_SECONDS, metrics),
+                Loop("privacy", service.privacy.run_once, PRIVACY_SECONDS, metrics),
             ]
         if "seal" in roles:
             self.loops.append(Loop("seal", service.ledger.sealer.seal, settings.seal_seconds, metrics))
+        if "audit" in roles:
+            self.loops.append(Loop("deadlines", service.incidents.watch.run_once, DEADLINE_SECONDS, metrics))
+            self.loops.append(Loop("obligations", service.duties.watch_once, OBLIGATION_SECONDS, metrics))
         if "audit" in roles and settings.audit_seconds:
             auditor = Auditor(service.ledger.settings.database_url, metrics)
             self.loops.append(Loop("audit", auditor.audit, settings.audit_seconds, metrics))
@@ -91,6 +100,8 @@ class Worker:
         """Finish what has begun and stop; whether everything ended in time."""
         self._stop.set()
         self._service.something_new.set()
+        if self._dispatching is not None:
+            self._service.duties.sender.stop()
         for loop in self.loops:
             loop.stop()
         if self._live is not None:

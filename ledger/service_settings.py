@@ -8,6 +8,9 @@
                                        ``a.example=127.0.0.1:8443,b.example=127.0.0.1:8444``, or a file of such lines
 ``GRANTLEDGER_TRUSTED_CA``             development only: a file of certificates to trust instead of the system's
 ``GRANTLEDGER_EGRESS_PROXY``           ``HOST:PORT`` of the egress proxy that everything sent passes through
+``GRANTLEDGER_SMTP_URL``               the mail server that notices to people are handed over to, as
+                                       ``smtps://USER:PASSWORD@HOST:465`` or ``smtp://…:587`` (STARTTLS); else e-mail waits
+``GRANTLEDGER_MAIL_FROM``              the address that these notices come from
 ``GRANTLEDGER_DISPATCH_THREADS``       deliveries at the same time in all; else 96
 ``GRANTLEDGER_DISPATCH_PER_WEBHOOK``   deliveries at the same time to one webhook; else 8
 ``GRANTLEDGER_SEAL_SECONDS``           seconds between two seals; else 5
@@ -56,6 +59,8 @@ class ServiceSettings:
     host_overrides: str | None = None
     trusted_ca_file: Path | None = None
     egress_proxy: tuple[str, int] | None = None
+    smtp_url: str | None = field(default=None, repr=False)
+    mail_from: str | None = None
     dispatch_threads: int = 96
     dispatch_per_webhook: int = 8
     seal_seconds: float = 5.0
@@ -83,6 +88,8 @@ def load_service_settings(environ: Mapping[str, str], listen: str | None = None)
         host_overrides=environ.get(f"{_PREFIX}HOST_OVERRIDES") or None,
         trusted_ca_file=Path(ca_file).expanduser() if ca_file else None,
         egress_proxy=_parse_proxy(environ.get(f"{_PREFIX}EGRESS_PROXY")),
+        smtp_url=environ.get(f"{_PREFIX}SMTP_URL") or None,
+        mail_from=environ.get(f"{_PREFIX}MAIL_FROM") or None,
         dispatch_threads=_integer(environ, "DISPATCH_THREADS", 96, 1, 256),
         dispatch_per_webhook=_integer(environ, "DISPATCH_PER_WEBHOOK", 8, 1, 64),
         seal_seconds=_seconds(environ, "SEAL_SECONDS", 5.0, least=0.2),

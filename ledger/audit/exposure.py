@@ -123,8 +123,8 @@ def assess(
         receiver = judged.actual.developer if judged.actual else None
         people = definite if judged.exposure == "definite" else possible
         people.add(delivery, frozenset() if receiver is None else frozenset({receiver}))
-    deliveries = list(_deliveries(source, verified.report.tree_size, codec))
-    sent = (_sent(delivery, verified.history) for delivery in deliveries if delivery.disclosure != "none")
+    deliveries = list(read_deliveries(source, verified.report.tree_size, codec))
+    sent = (sent_of(delivery, verified.history) for delivery in deliveries if delivery.disclosure != "none")
     matched = match_circumstances((each for each in sent if each is not None), circumstances)
     active: set[str] = set()
     for delivery in deliveries:
@@ -137,7 +137,7 @@ def assess(
     return Assessment(circumstances, verified.report.tree_size, len(active), definite, possible)
 
 
-def _deliveries(source: LogSource, size: int, codec: Codec) -> Iterator[Delivery]:
+def read_deliveries(source: LogSource, size: int, codec: Codec) -> Iterator[Delivery]:
     """Every delivery attempt of the log."""
     told: dict[tuple[str, int], list[Any]] = {}
     for first in range(0, size, BLOCK_ENTRIES):
@@ -155,7 +155,7 @@ def _deliveries(source: LogSource, size: int, codec: Codec) -> Iterator[Delivery
         yield from_attempt(attempted, [entry for entry in entries if entry.kind == "delivery.settled"])
 
 
-def _sent(delivery: Delivery, history: History) -> Sent | None:
+def sent_of(delivery: Delivery, history: History) -> Sent | None:
     """The delivery as its sender knew it; None where the intended endpoint is unknown."""
     if delivery.endpoint is None:
         return None

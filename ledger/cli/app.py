@@ -23,21 +23,30 @@ from ledger.cli import (
     developer,
     drill,
     egress_proxy,
+    erase,
+    export,
     exposure,
     history,
+    hold,
     imports,
+    incident,
     init,
     log,
     monitor,
+    policy,
     prove,
     receiver,
     reenact,
     reindex,
+    restore,
+    retention,
     seal,
     serve,
     show,
     sign_request,
     status,
+    stream,
+    table,
     verify,
     verify_script,
     witness,
@@ -136,7 +145,16 @@ app.command("sign-request")(sign_request.sign_request)
 app.add_typer(witness.app, name="witness")
 app.add_typer(receiver.app, name="receiver")
 app.add_typer(canary.app, name="canary")
+app.add_typer(incident.app, name="incident")
+app.add_typer(policy.app, name="policy")
 app.add_typer(egress_proxy.app, name="egress-proxy")
+app.add_typer(erase.app, name="erase")
+app.add_typer(hold.app, name="hold")
+app.command("restore")(restore.restore)
+app.add_typer(retention.app, name="retention")
+app.add_typer(export.app, name="export")
+app.command("table")(table.table)
+app.command("stream")(stream.stream)
 app.command("reenact")(reenact.reenact)
 app.command("drill")(drill.drill)
 

@@ -72,7 +72,8 @@ def serve(
     Exit status:
       0  stopped as asked, everything that had begun is finished
       2  the ledger contradicts itself
-      3  bad usage or settings, no ledger, the address is taken, or something did not end in time
+      3  bad usage or settings, no ledger, the address is taken, or something did not end in time; or the database
+         was put back from a backup and `grantledger restore` comes first
     """
     from ledger.service_settings import load_service_settings
     from ledger.store.presence import open_presence
@@ -92,6 +93,7 @@ def serve(
         open_service(settings, service_settings, presence=presence) as service,
     ):
         service.ledger.check_keys()
+        service.privacy.prepare()
         if SENDING & set(roles):
             presence.enter()
 

@@ -33,6 +33,12 @@ Db = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no remarks on standard error.")]
+Purpose = Annotated[
+    str | None, typer.Option("--purpose", metavar="ID", help="What it is read for; recorded with the look.")
+]
+
+ACTOR = "operator:cli"
+"""Who looks at somebody's history by a command, as the look's entry says."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,15 +22,17 @@ def verify_script(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write verify.py, which checks proofs with nothing but Python.
+    """Write verify.py, which checks proofs with nothing but Python, and verify_bag.py beside it, for exports.
 
-    One file for Python 3.8 or later, without any package. It checks what `grantledger prove` makes, on a machine
-    that has nothing of this project; send it along, or let others take it from somewhere that they trust.
+    For Python 3.8 or later, without any package. The first checks what `grantledger prove` makes, on a machine that
+    has nothing of this project; with the second beside it also a directory that `grantledger export` made. Send them
+    along, or let others take them from somewhere that they trust.
 
     \b
     Examples:
       grantledger verify-script -o verify.py
       python3 verify.py bundle.json --vkey log.vkey
+      python3 verify.py export-directory --vkey log.vkey
 
     \b
     Exit status:
@@ -43,7 +45,11 @@ def verify_script(
     if out == Path("-"):
         session.output.raw(data)
         return
+    beside = out.with_name("verify_bag.py")
+    session.check_target(beside)
     out.write_bytes(data)
+    beside.write_bytes(files("ledger.portable").joinpath("verify_bag.py").read_bytes())
     session.output.result(
-        {"file": str(out), "bytes": len(data)}, [("written", out), ("bytes", f"{len(data):,}")]
+        {"file": str(out), "bytes": len(data), "beside": str(beside)},
+        [("written", f"{out}\n{beside}"), ("bytes", f"{len(data):,}")],
     )

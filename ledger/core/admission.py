@@ -20,6 +20,8 @@ Read where the text leaves room:
   again. Live, nothing subscribes at a retired endpoint; from a file it goes in and comes to nothing, for nobody owns the
   endpoint any more.
 - ``grant.revoked`` and ``grant.invalidated`` are always accepted: safety wins.
+- Nobody is erased while a hold on that account stands, and nobody approves an erasure that they asked for themselves. A hold
+  that is lifted was placed before.
 - A receipt or count is of the key in force where it is appended, a sighting opens its canary's commitment. Whether a
   signature is right is looked at by whoever appends and by whoever verifies; nothing here computes one.
 
@@ -267,6 +269,23 @@ def _refuse_sighting(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
     return None
 
 
+def _refuse_erasure(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    standing = log.history.holds.standing_on(members["account"], members["at"], log.as_of_size)
+    if standing:
+        names = ", ".join(dict.fromkeys(one.hold for one in standing))
+        return Refusal(
+            f"the account is under the legal hold {names}: it has to be lifted first", "HOLD_VIOLATED"
+        )
+    if members.get("approved_by") is not None and members["approved_by"] == members.get("actor"):
+        return Refusal("an erasure is approved by another person than the one who asked for it")
+    return None
+
+
+def _refuse_lift(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
+    hold = members["hold"]
+    return None if log.history.holds.is_placed(hold, log.as_of_size) else _unknown("hold", hold)
+
+
 def _planted(log: _Log, members: Mapping[str, Any]) -> Planted | None:
     planted = log.history.keys.canaries.get(members["canary"])
     if planted is None or (log.as_of_size is not None and planted.seq >= log.as_of_size):
@@ -306,6 +325,8 @@ _RULES: dict[str, Callable[[_Log, Mapping[str, Any]], Refusal | None]] = {
     "egress.counted": _refuse_count,
     "canary.planted": _refuse_canary,
     "canary.seen": _refuse_sighting,
+    "subject.erased": _refuse_erasure,
+    "hold.lifted": _refuse_lift,
 }
 
 RULED_KINDS = frozenset(_RULES)
@@ -329,5 +350,8 @@ MEMBERS_READ = (
     "commitment",
     "marker",
     "salt",
+    "hold",
+    "actor",
+    "approved_by",
 )
 """The members that a refusal can depend on."""

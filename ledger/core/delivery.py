@@ -42,7 +42,8 @@ class Delivery:
     attempt, app and environment at most by an import, the developer alone by a settlement without attempt.
     ``started_at_ms`` is when the first body byte left, for an unsettled attempt when it was recorded.
     ``recorded_at_ms`` is the attempt's, else the first telling entry's. ``seqs`` are the telling entries', ascending.
-    ``worker`` sent it; ``resolved_ip`` is what an import says that the intended name resolved to.
+    ``worker`` sent it; ``resolved_ip`` is what an import says that the intended name resolved to. ``private`` is None
+    where only a settlement tells of it.
     """
 
     delivery: str
@@ -75,6 +76,7 @@ class Delivery:
     has_other_tags: bool = False
     is_duplicate: bool = False
     raised: tuple[Code, ...] = ()
+    private: bool | None = None
 
     @property
     def is_imported(self) -> bool:
@@ -123,6 +125,7 @@ def from_imported(entry: Any, *, is_duplicate: bool = False, raised: tuple[Code,
         resolved_ip=entry.resolved_ip,
         is_duplicate=is_duplicate,
         raised=raised,
+        private=entry.private,
     )
 
 
@@ -178,4 +181,5 @@ def from_attempt(
         ),
         is_duplicate=is_duplicate,
         raised=raised,
+        private=getattr(attempted, "private", None),
     )

@@ -15,8 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ledger.core import canonical
-from ledger.core.canonical import JsonValue
+from ledger.core.canonical import JsonValue, decode, encode
 from ledger.core.strict import decode_base64, encode_base64
 from ledger.errors import FormatError
 
@@ -38,14 +37,14 @@ class Envelope(NamedTuple):
 
 def pre_auth(payload_type: str, statement: Mapping[str, JsonValue]) -> bytes:
     """The bytes that are signed for ``statement``; FormatError when it has no canonical form."""
-    payload, kind = canonical.encode(dict(statement)), payload_type.encode("ascii")
+    payload, kind = encode(dict(statement)), payload_type.encode("ascii")
     return b"%b %d %b %d %b" % (_PREFIX, len(kind), kind, len(payload), payload)
 
 
 def format_envelope(envelope: Envelope, key_id: str) -> dict[str, JsonValue]:
     """The envelope as a JSON object."""
     return {
-        "payload": encode_base64(canonical.encode(envelope.statement)),
+        "payload": encode_base64(encode(envelope.statement)),
         "payloadType": envelope.payload_type,
         "signatures": [{"keyid": key_id, "sig": encode_base64(envelope.signature)}],
     }
@@ -66,4 +65,4 @@ def parse_envelope(stated: object) -> Envelope:
     signature = decode_base64(signed["sig"])
     if len(signature) != SIGNATURE_BYTES:
         raise FormatError(f"a signature has {SIGNATURE_BYTES} bytes, not {len(signature)}")
-    return Envelope(kind, canonical.decode(decode_base64(payload)), signature)
+    return Envelope(kind, decode(decode_base64(payload)), signature)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ledger.core.destinations import Destination, parse_url
 from ledger.core.folding import PERMISSIVE, Event, Line, Steps, rank_of
+from ledger.core.holds import Holds
 from ledger.core.recall import Recall
 from ledger.core.scopes import mask_of
 from ledger.core.source_keys import SourceKeys
@@ -158,6 +159,7 @@ class History:
         "ended_subscriptions",
         "endpoints",
         "grants",
+        "holds",
         "keys",
         "pins",
         "recall",
@@ -177,6 +179,7 @@ class History:
         self.subscriptions: dict[str, Subscription] = {}
         self.ended_subscriptions: dict[str, int] = {}
         self.keys = SourceKeys()
+        self.holds = Holds()
         self.recall = Recall()
         self._waiting: dict[str, list[tuple[str, Event]]] = {}
 
@@ -332,6 +335,9 @@ class History:
     def _add_key(self, entry: Any, verb: str, rank: int) -> None:
         self.keys.add(entry)
 
+    def _add_hold(self, entry: Any, verb: str, rank: int) -> None:
+        self.holds.add(entry)
+
     def _add_replay(self, entry: Any, verb: str, rank: int) -> None:
         self.replays.setdefault(entry.replay, Replay(entry.seq, entry.endpoint))
 
@@ -366,6 +372,9 @@ _PLANS = {
 }
 _PLANS |= dict.fromkeys(
     ("developer.key_set", "egress.key_set", "canary.planted"), (History._add_key, "set", PERMISSIVE)
+)
+_PLANS |= dict.fromkeys(
+    ("hold.placed", "hold.lifted", "subject.erased"), (History._add_hold, "set", PERMISSIVE)
 )
 
 

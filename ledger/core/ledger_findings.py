@@ -6,6 +6,8 @@
 - ``ENTRY_MALFORMED`` (I): any other event that :mod:`ledger.core.admission` would have refused in its place: of an
   unknown grant, app or endpoint, of another account's grant, of an unknown scope. It was forced in. The folds ignore it
   where it is not its author's to say.
+- ``HOLD_VIOLATED`` (P): somebody was erased while a legal hold on the account stood. It was forced in as well, and what was
+  destroyed is gone; the log itself is as sound as before.
 - ``GRANT_BACKDATED`` and ``REVOCATION_RECORDED_LATE`` (P): recorded live, more than 5 s after it took effect.
   Every live restrictive event can be late, but an invalidation is no late restriction: it is about the past.
 - ``SCHEMA_UNKNOWN``: an unlisted member or an unknown kind (A); of the families that verdicts depend on, I.
@@ -89,7 +91,8 @@ def _misplaced(entry: Any, history: History) -> LedgerFinding | None:
     stated = {name: value for name in read if (value := getattr(entry, name)) is not None}
     refusal = find_refusal(history, stated, live, as_of_size=entry.seq)
     if refusal is not None:
-        return LedgerFinding(entry.seq, refusal.code, "I", refusal.reason)
+        severity: Severity = "P" if refusal.code == "HOLD_VIOLATED" else "I"
+        return LedgerFinding(entry.seq, refusal.code, severity, refusal.reason)
     if not live and entry.kind in _REFUSED_WHEN_DEAD and _is_dead_letter(entry, history):
         return LedgerFinding(
             entry.seq, "GRANT_AFTER_TERMINAL", "P", f"the grant {entry.grant} was dead by then"

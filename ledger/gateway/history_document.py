@@ -34,7 +34,8 @@ def document_of(account: str, history: AccountHistory) -> dict[str, Any]:
         "deliveries": [_delivery(judged) for judged in history.deliveries],
         "refused": [_refused(entry) for entry in history.refused],
         "verdicts": {verdict: verdicts[verdict] for verdict in VERDICTS if verdicts[verdict]},
-        "shows": [completeness_in_words(history)],
+        "erased_by_entry": erased_by_entry(history),
+        "shows": [*erasure_in_words(history), completeness_in_words(history)],
         "does_not_show": [
             f"Anything from entry {history.map_size} on: the index that was signed ends there.",
             NOT_RECORDED,
@@ -42,6 +43,23 @@ def document_of(account: str, history: AccountHistory) -> dict[str, Any]:
             ONE_LOG,
         ],
     }
+
+
+def erased_by_entry(history: AccountHistory) -> int | None:
+    """The number of the entry, of those shown, that says that the person was erased."""
+    return next((entry.seq for entry in history.entries if entry.kind == "subject.erased"), None)
+
+
+def erasure_in_words(history: AccountHistory) -> list[str]:
+    """That the person behind the account was erased, and what that means for what is shown; nothing where not."""
+    seq = erased_by_entry(history)
+    if seq is None:
+        return []
+    return [
+        f"ERASED: entry {seq:,} says that who is behind this account was destroyed, with the key of everything about it. The "
+        "entries stay as they are, and so do the verdicts; nothing here says any more whose they are, and no commitment in "
+        "them can be opened."
+    ]
 
 
 def completeness_in_words(history: AccountHistory) -> str:

@@ -1,8 +1,8 @@
 """Messages of the service's own to a webhook: they tell nothing of any account (delivery protocol, section 3.5).
 
-How a replay ended, and a test that a developer asked for. They are signed like deliveries, under the webhook's own keys,
-but carry no ticket: nothing was decided about anybody's data, so there is no entry, and no permit. That they hold nobody's
-data is seen to by there being no other way to make one than the two functions here.
+How a replay ended, a test that a developer asked for, and that it has to delete something. They are signed like
+deliveries, under the webhook's own keys, but carry no ticket: nothing was decided about anybody's data, so there is no entry,
+and no permit. That they hold nobody's data is seen to by there being no other way to make one than the functions here.
 """
 
 from __future__ import annotations
@@ -64,6 +64,21 @@ def event_of_a_test(webhook: str, at_ms: int) -> Message:
     """An event that says only that it is a test."""
     told = {"webhook_id": webhook, "timestamp_ms": str(at_ms)}
     return Message(f"test-{webhook}-{at_ms}", _encode({"test_event": told}))
+
+
+def obligation_notice(
+    obligation: str, deliveries: int, acknowledge_by_ms: int, delete_by_ms: int, attest_by_ms: int
+) -> Message:
+    """That the developer has an obligation to delete, of how many deliveries and until when; which, its list says."""
+    told = {
+        "obligation": obligation,
+        "deliveries": deliveries,
+        "acknowledge_by_ms": str(acknowledge_by_ms),
+        "delete_by_ms": str(delete_by_ms),
+        "attest_by_ms": str(attest_by_ms),
+        "read_it_at": f"/v1/obligations/{obligation}",
+    }
+    return Message(f"obligation-{obligation}", _encode({"deletion_obligation": told}))
 
 
 class Messages:

@@ -13,6 +13,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 from urllib.parse import urlsplit
 
 from ledger.core.strict import is_id, shown
@@ -26,6 +27,8 @@ from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
 
 OPERATOR = "operator:cli"
+
+StandingKind = Literal["developer.suspended", "developer.reinstated", "app.suspended", "app.reinstated"]
 
 CONSUMER_KEY_BYTES = 18
 CONSUMER_SECRET_BYTES = 32
@@ -193,6 +196,15 @@ class Parties:
 
     def _draw(self, size_bytes: int) -> str:
         return urlsafe_b64encode(self._randomness.token(size_bytes)).rstrip(b"=").decode("ascii")
+
+
+def standing_draft(kind: StandingKind, name: str, actor: str, uid: str) -> Draft:
+    """What suspends or reinstates the developer or app ``name``: from its entry on the gate refuses, or not any more.
+
+    ``actor`` (``role:id``) does it, for the reason that ``uid`` is made of: asked for again it is the same entry. What
+    restricts is announced to the permits in flight before it is recorded, as every restriction is.
+    """
+    return live_draft(kind, actor, {kind.partition(".")[0]: name}, uid=f"{kind}/{name}/{uid}")
 
 
 def check_retry_waits(waits_ms: Sequence[int]) -> None:

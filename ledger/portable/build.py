@@ -11,13 +11,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 
-from ledger.portable.dense import find_sentence, is_kept, write_nodes
+from ledger.portable.dense import INDENT, WIDTH, find_sentence, is_kept, write_nodes
 
 ENTRY = ("ledger.portable.command", "main")
+BAG_ENTRY = ("ledger.portable.bag_command", "check_directory")
 
 SPELLINGS = (
     # The text is encoded again and compared, which refuses all that the stricter mode does.
@@ -37,9 +39,15 @@ Made from grantledger's core by its `scripts/portable`. Apache-2.0, the grantled
 """
 '''
 
-_TAIL = """
-if __name__ == '__main__':
-    sys.exit(main())
+_BAG_HEAD = '''\
+"""Checks exports of a grantledger log; verify.py beside it uses this when it is given a directory: python3 verify.py DIR
+
+Made from grantledger's core by its `scripts/portable`. Apache-2.0, the grantledger authors. Formats: its docs/exports.md.
+"""
+'''
+
+_TAIL = """\
+if __name__ == '__main__': sys.exit(main())
 """
 
 
@@ -56,31 +64,80 @@ class Source:
 
 def build() -> str:
     """The text of the portable file."""
+    made, _ = _collect(ENTRY, {}, set())
+    imports = made.imports | {"import sys", "from collections import namedtuple"}
+    return _HEAD + _import_lines(imports) + "\n" + made.text + _TAIL
+
+
+def build_bag() -> str:
+    """The text of the second portable file: what checks exports and is not in the first one, which it imports."""
+    first, names = _collect(ENTRY, {}, set())
+    made, _ = _collect(BAG_ENTRY, names, first.attributes)
+    used = {node.id for node in ast.walk(ast.parse(made.text)) if isinstance(node, ast.Name)}
+    taken = textwrap.wrap(", ".join(sorted(used & set(names.values()))), WIDTH - len(INDENT))
+    imports = made.imports | {"from collections import namedtuple"}
+    imported = "from verify import (\n" + "".join(f"{INDENT}{line}\n" for line in taken) + ")\n"
+    return _BAG_HEAD + _import_lines(imports) + "\n" + imported + "\n" + made.text
+
+
+@dataclass(frozen=True, slots=True)
+class _Collected:
+    """The text of all that an entry point reaches, the lines that import libraries, and every name behind a dot."""
+
+    text: str
+    imports: set[str]
+    attributes: set[str]
+
+
+def _collect(
+    entry: tuple[str, str], known: Mapping[tuple[str, str], str], needed: set[str]
+) -> tuple[_Collected, dict[tuple[str, str], str]]:
+    """What ``entry`` reaches and is not ``known`` by a name in another file, and the name of all of it.
+
+    ``needed`` are the names behind a dot in that other file, whose classes have no other methods.
+    """
     sources: dict[str, Source] = {}
-    reached, attributes = _reach(sources)
-    order = _order(sources, reached)
-    names = _tell_apart(order, reached)
-    imports = {"import sys", "from collections import namedtuple"}
-    parts = []
+    reached, attributes = _reach(entry, sources)
+    order = _order(entry, sources, reached)
+    names = _tell_apart(order, reached, known)
+    imports, parts = set(), []
     for source in order:
         renamed = _renamings(source, names)
-        wanted = {
-            id(node): node for name, node in source.definitions.items() if (source.name, name) in reached
+        nodes = {
+            id(node): node
+            for name, node in source.definitions.items()
+            if (source.name, name) in reached and (source.name, name) not in known
         }
-        body = _written(list(wanted.values()), renamed, attributes)
+        _check_methods(source, known, attributes - needed)
+        if not nodes:
+            continue
+        body = _written(list(nodes.values()), renamed, attributes)
         for pattern, replacement in SPELLINGS:
             body = pattern.sub(replacement, body)
         imports |= {line for name, line in source.library.items() if re.search(rf"(?<!\.)\b{name}\b", body)}
         # What is one line needs no heading.
         heading = f"# {source.name.removeprefix('ledger.')}: {source.about}\n" if body.count("\n") > 1 else ""
         parts.append(heading + body)
-    return _HEAD + _import_lines(imports) + "\n" + "".join(parts) + _TAIL
+    return _Collected("".join(parts), imports, attributes), names
+
+
+def _check_methods(source: Source, known: Mapping[tuple[str, str], str], attributes: set[str]) -> None:
+    """A class of the other file has just the methods that are called there: no others may be needed here."""
+    for name, node in source.definitions.items():
+        if isinstance(node, ast.ClassDef) and (source.name, name) in known:
+            methods = {member.name for member in node.body if isinstance(member, ast.FunctionDef)}
+            assert not methods & attributes, f"{name}.{methods & attributes} is not in the other file"
 
 
 def _import_lines(imports: set[str]) -> str:
     modules = sorted(line.removeprefix("import ") for line in imports if line.startswith("import"))
-    others = sorted(line for line in imports if line.startswith("from"))
-    return "\n".join([f"import {', '.join(modules)}", *others]) + "\n"
+    lines = [f"import {', '.join(modules)}"]
+    for line in sorted(line for line in imports if line.startswith("from")):
+        if lines[1:] and len(lines[-1]) + len(line) + 2 <= WIDTH:
+            lines[-1] += f"; {line}"
+        else:
+            lines.append(line)
+    return "\n".join(lines) + "\n"
 
 
 def load(name: str) -> Source:
@@ -118,12 +175,12 @@ def _written(nodes: list[ast.stmt], renamed: dict[str, str], attributes: set[str
     return text
 
 
-def _reach(sources: dict[str, Source]) -> tuple[set[tuple[str, str]], set[str]]:
+def _reach(entry: tuple[str, str], sources: dict[str, Source]) -> tuple[set[tuple[str, str]], set[str]]:
     """Every ``(module, name)`` that the command needs, and every name behind a dot in them; fills ``sources``."""
     reached: set[tuple[str, str]] = set()
     attributes: set[str] = set()
     while True:
-        found, dotted = {ENTRY}, set(attributes)
+        found, dotted = {entry}, set(attributes)
         for module, name in reached:
             source = sources[module]
             for node in _parts(source.definitions[name], attributes):
@@ -155,7 +212,7 @@ def _parts(node: ast.AST, attributes: set[str]) -> Iterator[ast.AST]:
                 yield from _parts(child, attributes)
 
 
-def _order(sources: dict[str, Source], reached: set[tuple[str, str]]) -> list[Source]:
+def _order(entry: tuple[str, str], sources: dict[str, Source], reached: set[tuple[str, str]]) -> list[Source]:
     """The modules, each after those that it imports from."""
     used = {module for module, _ in reached}
     ordered: dict[str, Source] = {}
@@ -167,16 +224,18 @@ def _order(sources: dict[str, Source], reached: set[tuple[str, str]]) -> list[So
             visit(module)
         ordered[name] = sources[name]
 
-    visit(ENTRY[0])
+    visit(entry[0])
     return [source for source in ordered.values() if source.name in used]
 
 
-def _tell_apart(order: Iterable[Source], reached: set[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """``(module, name)`` -> its name in the file, another one where an earlier module has it already."""
-    names: dict[tuple[str, str], str] = {}
+def _tell_apart(
+    order: Iterable[Source], reached: set[tuple[str, str]], known: Mapping[tuple[str, str], str]
+) -> dict[tuple[str, str], str]:
+    """``(module, name)`` -> its name in the file, another one where an earlier module, or ``known``, has it already."""
+    names: dict[tuple[str, str], str] = dict(known)
     for source in order:
         for name in source.definitions:
-            if (source.name, name) in reached:
+            if (source.name, name) in reached and (source.name, name) not in names:
                 short = source.name.rpartition(".")[2]
                 is_taken = name in names.values()
                 names[source.name, name] = f"_{short}_{name.lstrip('_')}" if is_taken else name

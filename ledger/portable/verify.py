@@ -4,10 +4,8 @@
 Made from grantledger's core by its `scripts/portable`. Apache-2.0, the grantledger authors. Formats: its docs/check-us.md.
 """
 import argparse, binascii, hashlib, hmac, json, os, re, struct, sys
-from collections import namedtuple
-from collections.abc import Mapping
-from contextlib import contextmanager
-from hashlib import sha256
+from collections import namedtuple; from collections.abc import Mapping; from contextlib import contextmanager; from hashlib import sha256
+from importlib import import_module
 
 # errors: The exceptions of the whole project, and whose fault each one tells of
 class LedgerError(Exception): pass  # Base of every error that this project raises on purpose
@@ -573,7 +571,7 @@ def add_multiples(one, point, other, second):  # one * point + other * second, b
 STATUSES = 'Exit status: 0 proven, 1 not proven (the message begins with a code), 2 bad usage.'
 def main():  # Check the file that the arguments name
     parser = argparse.ArgumentParser(prog='verify.py', description='Check a proof of a grantledger log.', epilog=STATUSES)
-    parser.add_argument('file', metavar='FILE', help='a .tlog-proof, completeness or consistency bundle; - is standard input')
+    parser.add_argument('file', metavar='FILE', help='a .tlog-proof, a bundle, or the directory of an export; - is standard input')
     parser.add_argument('--vkey', help="the log's key, or a file with it; get it from somewhere else than the proof")
     parser.add_argument('--key', help='the index key that the bundle has to be about, such as acct:a_...')
     parser.add_argument('--entry', metavar='FILE', help='the bytes of the entry that a .tlog-proof has to be about')
@@ -581,6 +579,7 @@ def main():  # Check the file that the arguments name
     asked = parser.parse_args()
     try:
         entry = read_file(asked.entry) if asked.entry else None; vkey = read_vkey(asked.vkey) if asked.vkey else None
+        if os.path.isdir(asked.file): return check_export(asked.file, vkey)
         known = Known(vkey, asked.key, entry, tuple(map(read_vkey, asked.cosigner or ())))
         checked = check_proof_file(read_file(asked.file), known, verify_ed25519)
     except (UsageError, OSError) as error: sys.stderr.write(escape(f'error: {error}\n')); return 2
@@ -588,11 +587,12 @@ def main():  # Check the file that the arguments name
     verdict = 'PROVEN' if checked.is_trusted else 'NOT CHECKED AGAINST A TRUSTED KEY, only self-consistent'
     lines = [verdict, 'This shows:', *tell_shown(checked), 'It does not show:', *tell_limits(checked)]
     sys.stdout.write(escape('\n'.join(lines) + '\n')); return 0
+def check_export(name, vkey):  # Check the export in the directory name by verify_bag.py, which lies beside this file
+    sys.dont_write_bytecode = True; sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    status = import_module('verify_bag').check_directory(name, vkey); return status
 def read_file(name):  # The bytes of the file name, one too many of a file that is too long
     if name == '-': return sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
     with open(name, 'rb') as opened: return opened.read(FILE_BYTES_MAX + 1)
 def read_vkey(text): is_file = os.path.exists(text); return read_file(text).decode('utf-8', 'replace').strip() if is_file else text
 def escape(text): return ''.join((char if ' ' <= char <= '~' or char == '\n' else ascii(char)[1:-1] for char in text))
-
-if __name__ == '__main__':
-    sys.exit(main())
+if __name__ == '__main__': sys.exit(main())

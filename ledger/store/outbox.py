@@ -53,6 +53,11 @@ _AGAIN = text(
     "SELECT 1 FROM service_events AS held WHERE held.account = service_parcels.account "
     "AND held.event = service_parcels.event)"
 )
+HELD_ACCOUNTS = (
+    "SELECT account FROM privacy_holds WHERE account <> '' AND lifted_at_ms IS NULL "
+    "AND (until_ms IS NULL OR until_ms > :before_ms)"
+)
+"""The accounts of which nothing that is older than ``:before_ms`` may be destroyed: a legal hold stands on them."""
 LOAD_PARCEL = text(f"SELECT {PARCEL}, state FROM service_parcels WHERE delivery = :delivery")
 LOAD_SENT = text(
     f"SELECT {PARCEL} FROM service_parcels AS sent WHERE webhook = :webhook AND replay IS NULL "
@@ -106,7 +111,7 @@ class SqlOutbox(Claims, Notes, Replays):
         self._load_privacy = text(f"SELECT event, is_private FROM service_events WHERE {those}")
         self._find_old = text(
             "SELECT account, event FROM service_events WHERE received_at_ms < :before_ms "
-            f"ORDER BY received_at_ms LIMIT :count_max {locked}"
+            f"AND account NOT IN ({HELD_ACCOUNTS}) ORDER BY received_at_ms LIMIT :count_max {locked}"
         )
         self._expire_waiting = text(
             "UPDATE service_parcels SET state = 'expired', lease_owner = '', lease_until_ms = 0 WHERE number IN ("

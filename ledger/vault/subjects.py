@@ -182,6 +182,27 @@ class SqlVault:
             self._forget()
         return {tag for _, tag, _ in rows}
 
+    def marks_of(self, tags: Iterable[str]) -> dict[str, bytes]:
+        """The suppression marks that erasing ``tags`` would leave, of those that the vault knows; raises as :meth:`find`."""
+        return {tag: self._mark(account_id) for tag, account_id in self.account_of(tags).items()}
+
+    def suppress(self, marks: Iterable[bytes]) -> None:
+        """Keep ``marks`` of people who were erased when this database was another one, durably; raises as :meth:`find`."""
+        rows = [{"mark": mark} for mark in sorted(set(marks))]
+        with self._reading() as connection:
+            self._check_key(connection)
+            kept = {
+                bytes(mark) for (mark,) in _fetch(connection, _SELECT_MARKS, [row["mark"] for row in rows])
+            }
+        fresh = [row for row in rows if row["mark"] not in kept]
+        if fresh:
+            with self._writing("keeping who was erased") as connection:
+                if connection.dialect.name != "sqlite":
+                    connection.execute(_TAKE_LOCK)
+                connection.execute(_INSERT_MARK, fresh)
+            with self._lock:
+                self._forget()
+
     def _mint(self, ids: Sequence[str]) -> dict[str, Subject]:
         # In the order of their keys: two that mint the same people at once wait for each other's rows in one order.
         rows = sorted((self._new_row(account_id) for account_id in ids), key=itemgetter("lookup"))

@@ -221,6 +221,13 @@ def bench_drill(options: argparse.Namespace, scratch: Path) -> Row:
     return drill.bench_drill(options, scratch)
 
 
+def bench_export(options: argparse.Namespace, scratch: Path) -> Row:
+    """Export a whole log with its proofs, approve and seal it, and check it offline with the standard library alone."""
+    from benchmarks import export
+
+    return export.bench_export(options, scratch)
+
+
 BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "append": (bench_append, 200_000),
     "callers": (bench_callers, 20_000),
@@ -235,6 +242,7 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "records": (bench_records, 200_000),
     "monitor": (bench_monitor, 1_000_000),
     "drill": (bench_drill, 10),
+    "export": (bench_export, 1_000_000),
 }
 
 

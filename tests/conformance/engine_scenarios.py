@@ -277,6 +277,17 @@ def _an_erased_account_keeps_its_verdicts() -> tuple[list[bytes], Codes]:
 
 
 @scenario
+def _somebody_is_erased_while_a_legal_hold_stands() -> tuple[list[bytes], Codes]:
+    log = begin()
+    log.issue()
+    log.imported("d-1", at=150)
+    log.add("hold.placed", 200, hold="h-1", account=tag("ann"), via="api")
+    log.add("subject.erased", 300, account=tag("ann"), via="api", forced=True)
+    log.add("hold.lifted", 400, hold="h-1", account=tag("ann"), via="api")
+    return end(log, {"HOLD_VIOLATED": 1})
+
+
+@scenario
 def _a_deleted_account_and_a_suspended_one() -> tuple[list[bytes], Codes]:
     log = begin()
     log.issue("g-1")

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import Any
 
 import pytest
 from sqlalchemy import Boolean, Column, Engine, Integer, LargeBinary, text
 from sqlmodel import SQLModel
 
-from ledger.store import service_tables
+from ledger import store
 from ledger.store.migrate import upgrade
 from tests.support.postgresql import SERVICE_ROLE, PostgresqlServer
 
+MODULES = [
+    import_module(f"ledger.store.{found.name}")
+    for found in iter_modules(store.__path__)
+    if found.name.endswith("_tables")
+]
+"""All that beside the log's own tables have models."""
+
 TABLES = sorted(
     str(table.__tablename__)
-    for table in vars(service_tables).values()
+    for module in MODULES
+    for table in vars(module).values()
     if isinstance(table, type) and issubclass(table, SQLModel) and table is not SQLModel
 )
 
@@ -29,6 +39,8 @@ _WORDS = {
     "service_replays.state": "'done'",
     "service_notes.outcome": "CASE WHEN i % 5 = 0 THEN 'failed' ELSE 'delivered' END",
     "service_tokens.kind": "'access'",
+    "service_incident_notices.state": "CASE WHEN i % 3 = 0 THEN 'waiting' WHEN i % 7 = 0 THEN 'sending' ELSE 'sent' END",
+    "service_incident_notices.medium": "CASE WHEN i % 2 = 0 THEN 'inbox' ELSE 'email' END",
 }
 
 

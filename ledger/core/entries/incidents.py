@@ -41,6 +41,7 @@ class IncidentAssessed(Entry):
     ``findings_root`` is the RFC 6962 tree over the findings' canonical bytes in the report's order; ``query`` the SHA-256
     of the canonical query that selects them. ``window_from`` and ``window_to`` are the first and last ``started_at``.
     Counts are of distinct people and of deliveries; ``copies`` counts attempts. ``active_accounts`` is what the share is of.
+    ``people`` counts everybody once: an account may be in somebody else's delivery, too.
     """
 
     incident: Id
@@ -61,6 +62,7 @@ class IncidentAssessed(Entry):
     deliveries: Count
     copies: Count
     active_accounts: Count
+    people: Count | None = None
 
 
 @register("incident.status_set")

@@ -1,0 +1,150 @@
+"""Deadlines that have passed, and what is done about a developer that is late (incidents and exports, section 5.3).
+
+Deadlines are computed and looked at: one that passed while nobody ran is found at the next look. Steps are taken by people,
+in order, each an entry, and those that restrict are durable together with the restriction that they are::
+
+    remind              the developer is told again
+    suspend_deliveries  developer.suspended: the gate refuses whatever is for any of its apps
+    suspend_app         app.suspended: each of its apps, which stay off when the developer is reinstated
+    tell_authority      that it was told; the notification is the incident's
+
+Nothing is sent from the entry on: what restricts is announced before it is recorded, permits that have not started end, and
+a step that restricts returns when none is left that could.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from ledger.core.history import History
+from ledger.core.parties import developer_of_app, is_app_good, is_developer_good
+from ledger.errors import ConflictError, RejectedError
+from ledger.gateway.parties import standing_draft
+from ledger.incidents.obligation_moves import LEDGER, Move, Moves, finding_of
+from ledger.incidents.obligation_states import Deadline, find_overdue, next_step
+from ledger.ports import Clock
+from ledger.ports.obligations import STEPS, Obligation, Obligations, Step
+from ledger.sequencer.draft import Draft
+from ledger.sequencer.sequencer import Sequencer
+
+log = structlog.get_logger()
+
+
+class Escalation:
+    """Notes what is overdue, takes the steps, and takes them back. Safe from any thread."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        obligations: Obligations,
+        moves: Moves,
+        clock: Clock,
+        wait_for_permits: Callable[[str], object],
+        tell: Callable[[Obligation], object],
+    ) -> None:
+        """``wait_for_permits(developer)`` returns when none of its permits can start; ``tell`` tells a developer again."""
+        self._wait_for_permits = wait_for_permits
+        self._tell = tell
+        self._sequencer = sequencer
+        self._obligations = obligations
+        self._moves = moves
+        self._clock = clock
+
+    def run_once(self) -> int:
+        """Note every deadline that has passed unmet by now, each once; how many there were."""
+        now_ms = self._clock.now_ms()
+        noted = 0
+        for obligation in self._obligations.load_all():
+            for deadline in find_overdue(obligation, now_ms):
+                current = self._note(obligation, deadline)
+                if current is None:
+                    break
+                obligation, noted = current, noted + 1
+        return noted
+
+    def _note(self, obligation: Obligation, deadline: Deadline) -> Obligation | None:
+        """Record that ``deadline`` has passed; None where somebody moves it just now, and the next run looks again."""
+        finding = finding_of(
+            deadline.code, obligation, self._sequencer.size, f"{obligation.obligation}/{deadline.name}"
+        )
+        move = Move("overdue", {"code": deadline.code}, {"overdue": (*obligation.overdue, deadline.name)})
+        try:
+            return self._moves.take(obligation, [move], LEDGER, beside=[finding]).obligation
+        except ConflictError:
+            log.info("obligations.moved_meanwhile", obligation=obligation.obligation)
+            return None
+
+    def escalate(self, obligation: Obligation, actor: str, step: Step | None = None) -> Obligation:
+        """Take the next step, or ``step``, which must be the next one; one that was taken already changes nothing.
+
+        What a step restricts is durable in the same transaction. Raises RejectedError where another step comes first or all
+        were taken, and as :meth:`Moves.take`.
+        """
+        if step is not None and step in obligation.steps:
+            return obligation
+        following = next_step(obligation)
+        if following is None:
+            raise RejectedError("all steps were taken: what is left is to close it, or to wait")
+        if step not in (None, following):
+            raise RejectedError(f"{following} comes before {step}: the steps are {', '.join(STEPS)}")
+        drafts = self._restrictions(obligation, following, actor)
+        move = Move("escalated", {"step": following}, {"steps": (*obligation.steps, following)})
+        moved = self._moves.take(obligation, [move], actor, beside=drafts).obligation
+        if drafts:
+            self._wait_for_permits(obligation.developer)
+        if following == "remind":
+            self._tell(moved)
+        return moved
+
+    def close(
+        self, obligation: Obligation, actor: str, text: str | None = None, *, reinstate: bool = False
+    ) -> Obligation:
+        """End it; with ``reinstate`` developer and apps may receive again, where these steps had stopped them.
+
+        Raises as :meth:`Moves.take`.
+        """
+        if obligation.state == "CLOSED":
+            return obligation
+        drafts = self._reinstatements(obligation, actor) if reinstate else []
+        return self._moves.take(obligation, [Move("closed", text=text)], actor, beside=drafts).obligation
+
+    def _restrictions(self, obligation: Obligation, step: Step, actor: str) -> list[Draft]:
+        developer, uid = obligation.developer, f"{obligation.obligation}/{obligation.version}"
+        if step == "suspend_deliveries":
+            return [standing_draft("developer.suspended", developer, actor, uid)]
+        if step == "suspend_app":
+            apps = self._sequencer.look(lambda history, now_ms: apps_of(history, developer, now_ms))
+            return [standing_draft("app.suspended", app, actor, uid) for app in apps]
+        return []
+
+    def _reinstatements(self, obligation: Obligation, actor: str) -> list[Draft]:
+        developer, uid = obligation.developer, f"{obligation.obligation}/{obligation.version}"
+        others = {
+            step
+            for one in self._obligations.load_all(developer=developer)
+            if one.obligation != obligation.obligation and one.state not in ("CLOSED", "WAIVED")
+            for step in one.steps
+        }
+
+        def stopped(history: History, now_ms: int) -> tuple[bool, list[str]]:
+            apps = [
+                app for app in apps_of(history, developer, now_ms) if not is_app_good(history, app, now_ms)
+            ]
+            return not is_developer_good(history, developer, now_ms), apps
+
+        is_suspended, apps = self._sequencer.look(stopped)
+        drafts: list[Draft] = []
+        # What another open obligation has stopped stays stopped.
+        if is_suspended and "suspend_deliveries" in obligation.steps and "suspend_deliveries" not in others:
+            drafts.append(standing_draft("developer.reinstated", developer, actor, uid))
+        if "suspend_app" in obligation.steps and "suspend_app" not in others:
+            drafts += [standing_draft("app.reinstated", app, actor, uid) for app in apps]
+        return drafts
+
+
+def apps_of(history: History, developer: str, at_ms: int) -> list[str]:
+    """The apps that belong to ``developer`` at ``at_ms``, by id."""
+    return sorted(app for app in history.apps if developer_of_app(history, app, at_ms) == developer)

@@ -1,0 +1,276 @@
+"""Telling people that an incident concerns them: queued once each and medium, read in an inbox (section 5.2).
+
+Everybody affected is told: the accounts whose events they were, and every other person in them. A notice's id and the
+``uid`` of its entries are made of incident, person and medium alone, so that whoever queues again, after a crash or on
+purpose, queues nobody twice. A later revision of the incident queues those who are new, and lets the others' notices tell of
+the later revision: they are not told again.
+
+Sending is :mod:`ledger.incidents.sending`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from ledger.core.canonical import JsonValue
+from ledger.errors import RejectedError, UsageError
+from ledger.gateway.drafts import digest_of, live_draft
+from ledger.incidents.contacts import Contacts
+from ledger.incidents.notice_words import (
+    About,
+    read_summary,
+    subject_of,
+    summary_of,
+    template_hash,
+    write_notice,
+)
+from ledger.ports import Change, Clock
+from ledger.ports.incidents import AffectedPerson, Incidents
+from ledger.ports.notices import IncidentNotice, Medium, NoticeCount, Notices, Retold
+from ledger.ports.obligations import Obligations
+from ledger.ports.registry import Registry
+from ledger.ports.vault import Keyring
+from ledger.sequencer.draft import Draft, Rejection, expect
+from ledger.sequencer.sequencer import Sequencer
+
+PEOPLE_AT_ONCE = 1_000
+UPDATES_SHOWN = 5
+PROVENANCE = frozenset({"actor", "via", "template", "attempt", "reason"})
+"""What the comparison of a repeated ``uid`` leaves out: who did it, by which words, at which try."""
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """What queuing did: new notices, people who had theirs already, and people who were erased and cannot be told."""
+
+    people: int
+    queued: int
+    known: int
+    erased: int
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notice in somebody's inbox, as it reads now."""
+
+    notice: IncidentNotice
+    title: str
+    text: str
+
+
+def _ignore_progress(done: int, total: int) -> None:
+    """Nobody watches."""
+
+
+class NoticeDesk:
+    """Queues notices and shows them to the people that they are for. Safe from any thread."""
+
+    def __init__(
+        self,
+        *,
+        sequencer: Sequencer,
+        notices: Notices,
+        incidents: Incidents,
+        obligations: Obligations,
+        contacts: Contacts,
+        keyring: Keyring,
+        registry: Registry,
+        clock: Clock,
+    ) -> None:
+        self._sequencer = sequencer
+        self._notices = notices
+        self._incidents = incidents
+        self._obligations = obligations
+        self._contacts = contacts
+        self._keyring = keyring
+        self._registry = registry
+        self._clock = clock
+
+    def queue(
+        self,
+        incident: str,
+        revision: int | None = None,
+        *,
+        actor: str,
+        on_progress: Callable[[int, int], None] = _ignore_progress,
+    ) -> Queued:
+        """Queue a notice to everybody whom ``revision`` (the last, where None) of ``incident`` affects.
+
+        ``actor`` (``role:id``) does it. All that is counted is durable when this returns. Raises UsageError where there is no
+        such incident or it was not assessed yet, StoreError where nothing is known: the same call made again goes on.
+        """
+        revision = self._revision_of(incident, revision)
+        assessment = self._incidents.assessment(incident, revision)
+        total = 0 if assessment is None else assessment.people
+        done = Queued(0, 0, 0, 0)
+        after = ""
+        while people := self._incidents.people(incident, revision, after=after, limit=PEOPLE_AT_ONCE):
+            after = people[-1].account
+            done = _sum(done, self._queue_some(incident, revision, people, actor))
+            on_progress(done.people, total)
+        return done
+
+    def _revision_of(self, incident: str, revision: int | None) -> int:
+        found = self._incidents.load(incident)
+        if found is None:
+            raise UsageError(f"there is no incident {incident!r}; see `grantledger incident list`")
+        wanted = found.revision if revision is None else revision
+        if not 1 <= wanted <= found.revision:
+            raise UsageError(
+                f"the incident has no revision {wanted}: assess it first, with `grantledger incident assess`"
+            )
+        return wanted
+
+    def _queue_some(
+        self, incident: str, revision: int, people: Sequence[AffectedPerson], actor: str
+    ) -> Queued:
+        tags = [person.account for person in people]
+        there = self._keyring.subjects_behind(tags)
+        media = self._contacts.media_of(tags)
+        wanted: dict[str, tuple[AffectedPerson, Medium]] = {
+            notice_id(incident, person.account, medium): (person, medium)
+            for person in people
+            if person.account in there
+            for medium in ("inbox", *media.get(person.account, ()))
+        }
+        known = self._notices.fetch_known(list(wanted))
+        # What is told changes with the revision, which is an entry of its own; that somebody is told does not.
+        self._notices.retell(
+            [Retold(name, revision, summary_of(wanted[name][0])) for name in wanted if name in known]
+        )
+        now_ms = self._clock.now_ms()
+        drafts = [
+            self._draft(name, incident, revision, person, medium, now_ms, actor)
+            for name, (person, medium) in wanted.items()
+            if name not in known
+        ]
+        queued = 0
+        for outcome in self._sequencer.append_many(drafts):
+            if isinstance(outcome, Rejection):
+                raise outcome.error()
+            queued += outcome.created
+        return Queued(len(people), queued, len(wanted) - queued, len(people) - len(there))
+
+    def _draft(
+        self,
+        name: str,
+        incident: str,
+        revision: int,
+        person: AffectedPerson,
+        medium: Medium,
+        now_ms: int,
+        actor: str,
+    ) -> Draft:
+        notice = IncidentNotice(
+            notice=name,
+            incident=incident,
+            account=person.account,
+            medium=medium,
+            template=template_hash(medium),
+            revision=revision,
+            summary=summary_of(person),
+            state="waiting",
+            attempt=0,
+            due_at_ms=now_ms,
+            queued_at_ms=now_ms,
+        )
+        return draft_of(
+            "notice.queued", notice, actor, {"template": notice.template}, [self._notices.put(notice)]
+        )
+
+    def about(self, incident: str) -> About:
+        """What all notices of ``incident`` share, as of now."""
+        its = self._obligations.load_all(incident)
+        return About(
+            incident=incident,
+            title=self._incidents.text(incident, "title"),
+            what_happened=self._incidents.text(incident, "notice"),
+            names=_Names(self._registry),
+            obligations=its,
+            updates=[one.text for one in self._incidents.updates(incident)][-UPDATES_SHOWN:],
+        )
+
+    def inbox(self, account: str, after: str = "", count_max: int = 100) -> list[Told]:
+        """The notices in the inbox of ``account`` (a tag), in order of their id, behind ``after``."""
+        found = self._notices.load_of_account(account, after, count_max)
+        shared = {one.incident: self.about(one.incident) for one in found}
+        return [
+            Told(
+                one,
+                subject_of(shared[one.incident]),
+                write_notice("inbox", read_summary(one.summary), shared[one.incident]),
+            )
+            for one in found
+        ]
+
+    def mark_read(self, account: str, notice: str, actor: str) -> IncidentNotice:
+        """Note that ``account`` (a tag) has read ``notice``; once. Raises RejectedError where it is none of its own."""
+        found = self._notices.load(notice)
+        if found is None or found.account != account or found.medium != "inbox" or found.state != "sent":
+            raise RejectedError("there is no notice of this id in this inbox")
+        if found.read_at_ms is None:
+            now_ms = self._clock.now_ms()
+            change = self._notices.mark_read(notice, now_ms)
+            expect(self._sequencer.append(draft_of("notice.read", found, actor, {}, [change])))
+            found = self._notices.load(notice) or replace(found, read_at_ms=now_ms)
+        return found
+
+    def count(self, incident: str) -> Sequence[NoticeCount]:
+        """How many notices of ``incident`` there are, by medium and state."""
+        return self._notices.count(incident)
+
+    def load_of_incident(
+        self, incident: str, after: str = "", count_max: int = 1_000
+    ) -> Sequence[IncidentNotice]:
+        """The notices of ``incident`` in order of their id, behind ``after``."""
+        return self._notices.load_of_incident(incident, after, count_max)
+
+
+class _Names(dict[str, str]):
+    """Developers' names by id, looked up when they are asked for; the id where there is no name."""
+
+    def __init__(self, registry: Registry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def get(self, developer: str, default: str | None = None) -> str:  # type: ignore[override]
+        if developer not in self:
+            found = self._registry.load_developer(developer)
+            self[developer] = developer if found is None else found.name
+        return self[developer]
+
+
+def notice_id(incident: str, account: str, medium: Medium) -> str:
+    """The id of the one notice of ``incident`` to ``account`` (a tag) in ``medium``."""
+    return f"n-{digest_of(incident, account, medium)}"
+
+
+def draft_of(
+    kind: str,
+    notice: IncidentNotice,
+    actor: str,
+    stated: dict[str, JsonValue],
+    changes: Sequence[Change],
+    suffix: str = "",
+) -> Draft:
+    """The draft of an entry about ``notice``, of which there is one of its ``kind`` (and ``suffix``)."""
+    members: dict[str, JsonValue] = {
+        "notice": notice.notice,
+        "incident": notice.incident,
+        "account": notice.account,
+        "medium": notice.medium,
+        **stated,
+    }
+    uid = f"{kind}/{notice.incident}/{notice.account}/{notice.medium}{suffix}"
+    draft = live_draft(kind, actor, members, uid=uid, via="system", changes=changes)
+    return replace(draft, compare_exclude=draft.compare_exclude | PROVENANCE)
+
+
+def _sum(one: Queued, other: Queued) -> Queued:
+    return Queued(
+        one.people + other.people,
+        one.queued + other.queued,
+        one.known + other.known,
+        one.erased + other.erased,
+    )

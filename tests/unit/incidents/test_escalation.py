@@ -1,0 +1,146 @@
+"""Deadlines that passed, and steps that really stop deliveries at the gate."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from ledger.errors import RejectedError
+from ledger.gateway.offered import OfferedEvent
+from ledger.incidents.policies import DAY_MS
+from ledger.ports.obligations import Obligation
+from tests.support.incident_world import GRANTING, INCIDENT, OPERATOR, IncidentWorld
+from tests.support.service_world import payload, wait_for
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[IncidentWorld]:
+    with IncidentWorld(tmp_path) as made:
+        yield made
+
+
+@pytest.fixture
+def obligation(world: IncidentWorld) -> Obligation:
+    (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
+    return opened.obligation
+
+
+def late(world: IncidentWorld, obligation: Obligation, days: int = 2) -> Obligation:
+    world.clock.later_ms = days * DAY_MS
+    world.duties.escalation.run_once()
+    return world.duties.obligations.load(obligation.obligation)
+
+
+def offer(world: IncidentWorld) -> None:
+    """An event of the account, which dispatching then has to decide about."""
+    body = {"for_user_id": GRANTING, "follow_events": payload("follow_events")["follow_events"]}
+    text = json.dumps(body)
+    world.service.intake.accept([OfferedEvent(json.loads(text), text.encode())])
+
+
+def test_a_deadline_that_passed_while_nobody_ran_is_found(
+    world: IncidentWorld, obligation: Obligation
+) -> None:
+    made = late(world, obligation, days=30)
+    assert (made.state, made.overdue) == ("OVERDUE", ("acknowledge", "delete", "attest"))
+    codes = [entry.code for entry in world.entries("finding.recorded")]
+    assert codes == ["DELETION_ACK_OVERDUE", "DELETION_OVERDUE", "DELETION_OVERDUE"]
+    assert [entry.code for entry in world.entries("obligation.overdue")] == codes
+    assert world.duties.escalation.run_once() == 0
+
+
+def test_nothing_is_overdue_in_time(world: IncidentWorld, obligation: Obligation) -> None:
+    assert world.duties.escalation.run_once() == 0
+    assert world.entries("finding.recorded") == []
+
+
+def test_steps_are_taken_in_order_and_each_is_an_entry(world: IncidentWorld, obligation: Obligation) -> None:
+    escalation = world.duties.escalation
+    with pytest.raises(RejectedError, match="escalated follows"):
+        escalation.escalate(obligation, OPERATOR)
+    made = late(world, obligation)
+    with pytest.raises(RejectedError, match="remind comes before suspend_app"):
+        escalation.escalate(made, OPERATOR, "suspend_app")
+    for _ in range(4):
+        made = escalation.escalate(made, OPERATOR)
+    assert escalation.escalate(made, OPERATOR, "remind") == made
+    with pytest.raises(RejectedError, match="all steps"):
+        escalation.escalate(made, OPERATOR)
+    steps = [entry.step for entry in world.entries("obligation.escalated")]
+    assert steps == ["remind", "suspend_deliveries", "suspend_app", "tell_authority"]
+
+
+def test_suspending_stops_what_is_for_the_developer_and_nobody_else(
+    world: IncidentWorld, obligation: Obligation
+) -> None:
+    world.world.subscribe(world.wrong, world.hook_wrong, world.account)
+    world.service.dispatcher  # noqa: B018 - built now
+    made = late(world, obligation)
+    escalation = world.duties.escalation
+    made = escalation.escalate(made, OPERATOR)
+    before = len(world.world.arrivals.at("b.example"))
+    made = escalation.escalate(made, OPERATOR, "suspend_deliveries")
+    (suspended,) = world.entries("developer.suspended")
+    assert suspended.developer == world.developer
+    offer(world)
+    stop = Event()
+    from threading import Thread
+
+    thread = Thread(target=world.service.dispatcher.run, args=(stop,))
+    thread.start()
+    try:
+        wait_for(lambda: world.entries("delivery.refused") and world.entries("delivery.settled"))
+    finally:
+        stop.set()
+        world.service.something_new.set()
+        thread.join()
+    (refused,) = world.entries("delivery.refused")
+    assert (refused.developer, refused.reason) == (world.developer, "APP_OR_DEVELOPER_SUSPENDED")
+    assert len(world.world.arrivals.at("b.example")) == before
+    assert {one.developer for one in world.entries("delivery.settled")} == {world.right.app.developer}
+
+
+def test_an_app_stays_off_until_it_is_reinstated_on_purpose(
+    world: IncidentWorld, obligation: Obligation
+) -> None:
+    made = late(world, obligation)
+    for _ in range(3):
+        made = world.duties.escalation.escalate(made, OPERATOR)
+    assert [entry.app for entry in world.entries("app.suspended")] == [world.wrong.app.app]
+    closed = world.duties.escalation.close(made, OPERATOR, "they have shown us", reinstate=True)
+    assert closed.state == "CLOSED"
+    assert [entry.developer for entry in world.entries("developer.reinstated")] == [world.developer]
+    assert [entry.app for entry in world.entries("app.reinstated")] == [world.wrong.app.app]
+
+
+def test_closing_alone_reinstates_nobody(world: IncidentWorld, obligation: Obligation) -> None:
+    made = late(world, obligation)
+    for _ in range(2):
+        made = world.duties.escalation.escalate(made, OPERATOR)
+    world.duties.escalation.close(made, OPERATOR)
+    assert world.entries("developer.reinstated", "app.reinstated") == []
+
+
+def test_a_developer_is_told_by_its_webhook_and_then_it_is_notified(
+    world: IncidentWorld, obligation: Obligation
+) -> None:
+    assert world.duties.developer_notices.run_once() == 1
+    assert world.duties.developer_notices.run_once() == 0
+    (arrival,) = [one for one in world.world.arrivals.at("b.example") if b"deletion_obligation" in one.body]
+    told = arrival.payload()["deletion_obligation"]
+    assert (told["obligation"], told["deliveries"]) == (obligation.obligation, 4)
+    assert arrival.is_signed
+    assert world.duties.obligations.load(obligation.obligation).state == "NOTIFIED"
+    assert [one for one in world.world.arrivals.at("a.example") if b"deletion" in one.body] == []
+
+
+def test_the_shipped_verifier_knows_every_entry(world: IncidentWorld, obligation: Obligation) -> None:
+    made = late(world, obligation)
+    for _ in range(4):
+        made = world.duties.escalation.escalate(made, OPERATOR)
+    report = world.world.verify()
+    assert {finding.code for finding in report.findings if finding.severity == "I"} == set()

@@ -1,0 +1,153 @@
+"""Obligations through a real service: opened over what the index proves, answered, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ledger.core.merkle import check_inclusion, hash_leaf
+from ledger.errors import RejectedError, UsageError
+from ledger.incidents.policies import DAY_MS
+from ledger.ports.obligations import Obligation
+from tests.support.incident_world import GRANTING, INCIDENT, OPERATOR, OTHERS, IncidentWorld
+
+DEVELOPER = "developer:key"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[IncidentWorld]:
+    with IncidentWorld(tmp_path) as made:
+        yield made
+
+
+def open_one(world: IncidentWorld) -> Obligation:
+    (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
+    assert opened.is_new
+    return opened.obligation
+
+
+def test_one_obligation_is_opened_for_each_wrong_recipient_and_found_again(world: IncidentWorld) -> None:
+    made = open_one(world)
+    assert (made.developer, made.deliveries, made.state) == (world.developer, 4, "OPENED")
+    (again,) = world.duties.obligations.open(INCIDENT, actor="operator:other")
+    assert (again.obligation, again.is_new, again.unlisted) == (made, False, 0)
+    (entry,) = world.entries("obligation.opened")
+    assert (entry.developer, entry.list_root, entry.deliveries) == (made.developer, made.list_root, 4)
+    assert entry.acknowledge_by == made.acknowledge_by_ms == made.opened_at_ms + DAY_MS
+
+
+def test_the_list_holds_exactly_the_deliveries_and_names_nobody(world: IncidentWorld) -> None:
+    made = open_one(world)
+    lines = world.duties.obligations.load_lines(made.obligation)
+    assert [line.delivery for line in lines] == ["d-0", "d-1", "d-2", "d-3"]
+    text = "".join(line.line for line in lines)
+    assert not any(tag in text for tag in [*world.people, GRANTING, *OTHERS])
+
+
+def test_a_line_is_proven_to_be_on_the_list(world: IncidentWorld) -> None:
+    made = open_one(world)
+    proof = world.duties.obligations.prove_line(made.obligation, 2)
+    leaf = hash_leaf(proof.line.encode())
+    hashes = [bytes.fromhex(one) for one in proof.hashes]
+    check_inclusion(hashes, 2, 4, leaf, bytes.fromhex(made.list_root))
+    assert '"delivery":"d-2"' in proof.line
+
+
+def test_what_the_index_has_and_no_list_is_told(world: IncidentWorld) -> None:
+    open_one(world)
+    world.misdeliver(["d-9"])
+    revision = world.assess()
+    found = world.duties.obligations.open(INCIDENT, revision, actor=OPERATOR)
+    assert [(one.obligation.deliveries, one.is_new, one.unlisted) for one in found] == [(1, True, 0)]
+    lines = world.duties.obligations.load_lines(found[0].obligation.obligation)
+    assert [line.delivery for line in lines] == ["d-9"]
+
+
+def test_deliveries_of_no_incident_are_counted(tmp_path: Path) -> None:
+    with IncidentWorld(tmp_path) as world:
+        world.misdeliver(["d-9"])
+        # The frozen set is of before; the index that is asked is that of the frozen size.
+        (opened,) = world.duties.obligations.open(INCIDENT, 1, actor=OPERATOR)
+        assert opened.unlisted == 0
+
+
+def test_nothing_is_opened_without_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(IncidentWorld, "set_policies", lambda self: None)
+    with IncidentWorld(tmp_path) as world, pytest.raises(UsageError, match="policy defaults"):
+        world.duties.obligations.open(INCIDENT, actor=OPERATOR)
+
+
+def test_an_unknown_incident_is_refused(world: IncidentWorld) -> None:
+    with pytest.raises(UsageError, match="no assessed incident"):
+        world.duties.obligations.open("i-9", actor=OPERATOR)
+    with pytest.raises(UsageError, match="no assessed incident"):
+        world.duties.obligations.open(INCIDENT, 2, actor=OPERATOR)
+
+
+def test_a_developer_acknowledges_once_and_reports(world: IncidentWorld) -> None:
+    desk = world.duties.obligations
+    made = desk.acknowledge(open_one(world), DEVELOPER, "we are on it")
+    assert (made.state, made.version) == ("ACKNOWLEDGED", 2)
+    assert desk.acknowledge(made, DEVELOPER) == made
+    made = desk.report(made, DEVELOPER, "half of it is gone")
+    assert (made.state, made.reported_at_ms) == ("IN_PROGRESS", None)
+    made = desk.report(made, DEVELOPER, is_done=True)
+    assert made.reported_at_ms is not None
+    assert [one["text"] for one in desk.open_remarks(made.obligation)] == [
+        "we are on it",
+        "half of it is gone",
+    ]
+    kinds = ("obligation.notified", "obligation.acknowledged", "obligation.in_progress")
+    assert [entry.kind for entry in world.entries(*kinds)] == [*kinds, "obligation.in_progress"]
+
+
+def test_words_stand_in_no_entry(world: IncidentWorld) -> None:
+    desk = world.duties.obligations
+    desk.acknowledge(open_one(world), DEVELOPER, "our officer is Jane")
+    store = world.service.ledger.store
+    data = b"".join(row.data for row in store.fetch_range(0, store.size()))
+    assert b"Jane" not in data
+    (entry,) = world.entries("obligation.acknowledged")
+    assert len(entry.text) == 64
+
+
+def test_whoever_acts_on_an_older_look_is_told(world: IncidentWorld) -> None:
+    desk = world.duties.obligations
+    older = open_one(world)
+    desk.hold(older, "h-1", OPERATOR)
+    with pytest.raises(RejectedError, match="at the same moment"):
+        desk.acknowledge(older, DEVELOPER)
+
+
+def test_waiving_takes_two(world: IncidentWorld) -> None:
+    desk, made = world.duties.obligations, open_one(world)
+    with pytest.raises(RejectedError, match="second person"):
+        desk.waive(made, OPERATOR, OPERATOR, "never mind")
+    made = desk.waive(made, OPERATOR, "operator:second", "the developer does not exist any more")
+    assert made.state == "WAIVED"
+    (entry,) = world.entries("obligation.waived")
+    assert (entry.actor, entry.approved_by) == (OPERATOR, "operator:second")
+    with pytest.raises(RejectedError, match="WAIVED"):
+        desk.hold(made, "h-1", OPERATOR)
+
+
+def test_a_hold_stops_the_deadlines_for_as_long_as_it_lasts(world: IncidentWorld) -> None:
+    desk, escalation = world.duties.obligations, world.duties.escalation
+    made = desk.hold(open_one(world), "h-1", OPERATOR)
+    world.clock.later_ms = 30 * DAY_MS
+    assert escalation.run_once() == 0
+    made = desk.resume(made, OPERATOR)
+    assert (made.state, made.held_total_ms // DAY_MS) == ("OPENED", 30)
+    assert escalation.run_once() == 0
+    world.clock.later_ms += 2 * DAY_MS
+    assert escalation.run_once() == 1
+
+
+def test_attested_is_not_verified_and_only_verified_or_escalated_is_closed(world: IncidentWorld) -> None:
+    made = open_one(world)
+    with pytest.raises(RejectedError, match="closed follows VERIFIED, ESCALATED"):
+        world.duties.escalation.close(made, OPERATOR)
+    with pytest.raises(RejectedError, match="verified follows ATTESTED"):
+        world.duties.obligations.verify(made, "auditor:test", "seen")
