@@ -70,8 +70,12 @@ def reenact(
     shown. What was delivered is imported into a ledger in DIR, sealed and verified; then the same traffic goes
     through the gate.
 
-    DIR gets report.html, report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, the published log and the
-    ledgers. Equal seed, scale and fault give equal results. A directory that holds anything else is left alone.
+    What had to follow is played too, in DIR/incident.db: the incident, notices to everybody affected, obligations to
+    delete, public updates, the draft for the authority, and an export that its recipient opens and checks offline.
+
+    DIR gets report.html, report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, the published log,
+    art33.html, the opened export and the ledgers. Equal seed, scale and fault give equal results. A directory that
+    holds anything else is left alone.
 
     With --through-service the same people, apps, subscriptions, withdrawals and events then go, in the same order,
     through a service that is started for it: its API is called, and its deliveries arrive at the same receivers. It
@@ -127,6 +131,7 @@ def _fields(report: dict[str, Any], out: Path) -> list[Field]:
         ("collisions", _collisions(report["collisions"])),
         ("with the gate", _gate(report["gate"])),
         *([] if report["service"] is None else [("through the service", _service(report["service"]))]),
+        *([] if report["aftermath"] is None else [("afterwards", _aftermath(report["aftermath"]))]),
         ("findings", "\n".join(f"{count:,} {code}" for code, count in report["codes"].items()) or "none"),
         ("report", out / "report.html"),
         ("more in", f"{out}: report.json, records.jsonl, findings.jsonl, ground-truth.jsonl, public"),
@@ -216,6 +221,25 @@ def _gate(gate: dict[str, Any]) -> str:
         f"{f' ({refused})' if refused else ''}\n"
         f"{gate['misdelivered']:,} misdelivered; verify exits with status {gate['exit_status']}"
     )
+
+
+def _aftermath(after: dict[str, Any]) -> str:
+    from ledger.reporting.words import counted, number
+
+    notices, export, draft = after["notices"], after["export"], after["draft"]
+    incident = after["incident"]
+    states = ", ".join(f"{row['name']} {row['state'].lower()}" for row in after["obligations"])
+    told = counted(notices["sent"], "notice")
+    filled = f"{number(draft['filled'])} fields filled, {number(len(draft['missing']))} missing"
+    checked = "verified offline" if export["check_exit_status"] == 0 else "DOES NOT VERIFY"
+    lines = [
+        f"incident {incident['incident']}: {incident['cause']}, {counted(incident['findings'], 'finding')} frozen",
+        f"{told} to the people affected; {number(notices['missed'])} missed, {number(notices['too_many'])} too many",
+        f"{counted(len(after['obligations']), 'developer')} to delete: {states}",
+        f"{counted(after['updates'], 'public update')}; draft for the authority: {filled}",
+        f"export of {counted(export['entries'], 'entry', 'entries')}, opened by its recipient: {checked}",
+    ]
+    return "\n".join(lines)
 
 
 def _service(service: dict[str, Any]) -> str:

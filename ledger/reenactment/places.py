@@ -18,7 +18,7 @@ from ledger.errors import StoreError, UsageError
 from ledger.settings import Settings, load_settings
 
 MARKER = "reenactment.json"
-LEDGERS = ("ledger", "unobserved", "gated", "service")
+LEDGERS = ("ledger", "unobserved", "gated", "incident", "service")
 _FILES = (
     "records.jsonl",
     "unobserved.jsonl",
@@ -27,12 +27,23 @@ _FILES = (
     "service.log",
     "service-ca.pem",
     "findings.jsonl",
+    "art33.json",
+    "art33.html",
+    "incident.vkey",
+    "export",
     "report.json",
     "report.html",
     "public",
     "state",
 )
-_DATABASE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".keys", ".checkpoint")
+_OF_SQLITE = ("", "-wal", "-shm", "-journal")
+_DATABASE_SUFFIXES = (
+    *_OF_SQLITE,
+    *(f".index{suffix}" for suffix in _OF_SQLITE),
+    ".keys",
+    ".checkpoint",
+    ".exports",
+)
 _CHECKPOINT_SUFFIXES = (".lock", ".swap", ".new")
 
 

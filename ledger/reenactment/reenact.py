@@ -7,6 +7,8 @@
     DIR/ground-truth.jsonl  whose key ended each connection; no auditor is shown it
     DIR/public/             ledger.db's log, published
     DIR/gated.db            the same traffic with the gate and the right dispatcher
+    DIR/incident.db         what follows: the incident, notices, obligations (:mod:`ledger.reenactment.aftermath`)
+    DIR/art33.json, art33.html, export/   the authority's draft, and the export as its recipient opened it
     DIR/service.db          asked for: the same through the real service (:mod:`ledger.reenactment.through_service`)
     DIR/findings.jsonl, report.json, report.html
 
@@ -32,6 +34,7 @@ from ledger.core.timestamps import format_rfc3339
 from ledger.engines.codec import MsgspecCodec
 from ledger.errors import StoreError, UsageError
 from ledger.reenactment import investigation
+from ledger.reenactment.aftermath import Aftermath
 from ledger.reenactment.auditors import (
     Score,
     named_by_circumstances,
@@ -115,6 +118,7 @@ def reenact(asked: Asked, directory: Path, on_progress: Progress) -> dict[str, A
     unobserved = _audit_unobserved(places, run, name, on_progress)
     report = _investigate(places, run, name, unobserved, on_progress)
     gated = _play_gated(places, run, asked, name, on_progress)
+    aftermath = Aftermath(places, run, name, IMPORTED_AT_MS, _told(on_progress, "making amends"))
     report = {
         "seed": asked.seed,
         "scale": asked.scale,
@@ -122,6 +126,7 @@ def reenact(asked: Asked, directory: Path, on_progress: Progress) -> dict[str, A
         "window": {"from": format_rfc3339(run.world.opened_at_ms), "to": format_rfc3339(CLOSED_AT_MS)},
         **report,
         "gate": gated.section,
+        "aftermath": aftermath.play(),
         "service": None,
         "runtime": {
             "seconds": round(time.monotonic() - began_s, 2),

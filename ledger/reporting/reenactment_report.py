@@ -52,19 +52,33 @@ SECTIONS = (
     ("first", "When it could have been seen"),
     ("gate", "What asking first would have changed"),
     ("service", "The same through the real service"),
+    ("aftermath", "What had to follow"),
     ("numbers", "The numbers"),
     ("check", "Check this yourself"),
     ("glossary", "Glossary"),
 )
 
 
+OPTIONAL = frozenset({"service", "aftermath"})
+"""Sections that the report may lack: the traffic was not played through a service, or nothing went astray."""
+
+TONES: Mapping[str, str] = {
+    "ATTESTED": "right",
+    "VERIFIED": "right",
+    "DISPUTED": "wrong",
+    "ESCALATED": "wrong",
+}
+"""State of an obligation -> its tone in a picture; of all others it is open."""
+
+
 def render_reenactment(report: Mapping[str, Any]) -> str:
     """The page of ``report``, which is what ``grantledger reenact --json`` prints.
 
     Members: ``seed``, ``scale``, ``fault``, ``window``, ``world``, ``traffic``, ``truth``, ``auditors``,
-    ``exposure``, ``developers``, ``first``, ``collisions``, ``gate``, ``service`` (None where the traffic was not
-    played through one), ``timeline``, ``codes``, ``ledger`` and ``runtime``. A ratio of nothing (the precision of an
-    auditor that raised no alarm) is None, and so are the members of ``first`` where nothing went wrong.
+    ``exposure``, ``developers``, ``first``, ``collisions``, ``gate``, ``aftermath`` (None where nothing went astray),
+    ``service`` (None where the traffic was not played through one), ``timeline``, ``codes``, ``ledger`` and ``runtime``.
+    A ratio of nothing (the precision of an auditor that raised no alarm) is None, and so are the members of ``first``
+    where nothing went wrong.
     """
     links = _links(report)
     fault_name, fault_words = FAULT_WORDS[report["fault"]]
@@ -72,7 +86,10 @@ def render_reenactment(report: Mapping[str, Any]) -> str:
         "reenactment.html",
         {
             "report": report,
-            "sections": [one for one in SECTIONS if one[0] != "service" or report["service"] is not None],
+            "sections": [one for one in SECTIONS if one[0] not in OPTIONAL or report[one[0]] is not None],
+            "deletion_chart": None
+            if report["aftermath"] is None
+            else charts.bars("deletion", "What had to be deleted, by developer", _owed(report)),
             "headline": _headline(report),
             "lede": _lede(report),
             "fault_name": fault_name,
@@ -168,6 +185,18 @@ def _pieces(report: Mapping[str, Any]) -> list[Bar]:
         ),
     ]
     return [*pieces, Bar("Not exposed", rest, number(rest), "rest")]
+
+
+def _owed(report: Mapping[str, Any]) -> list[Bar]:
+    return [
+        Bar(
+            row["name"],
+            row["deliveries"],
+            f"{number(row['deliveries'])}, {row['state'].lower().replace('_', ' ')}",
+            TONES.get(row["state"], "possible"),
+        )
+        for row in report["aftermath"]["obligations"]
+    ]
 
 
 def _receivers(report: Mapping[str, Any]) -> list[Bar]:

@@ -21,4 +21,3 @@ def write_csv(heading: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     writer.writerow([safe_cell(name) for name in heading])
     writer.writerows([[safe_cell(value) for value in row] for row in rows])
     return written.getvalue()
-

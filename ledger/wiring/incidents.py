@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from ledger.engines.codec import MsgspecCodec
 from ledger.incidents.clock_book import ClockBook, DeadlineWatch
 from ledger.incidents.document import Document, IncidentDocuments
+from ledger.incidents.export_files import IncidentFiles
 from ledger.incidents.incidents import IncidentDesk
 from ledger.incidents.policies import Policies
 from ledger.store.incidents import SqlIncidents
@@ -64,6 +65,11 @@ class IncidentParts:
         """The document of an incident, as of now; raises UsageError where there is none."""
         found = self.desk.load(incident)
         return self._documents.make(found, self._service.clock.now_ms())
+
+    @cached_property
+    def export_files(self) -> IncidentFiles:
+        """What exports of incidents hold beside entries."""
+        return IncidentFiles(self.book, self._others()[1], self.document, self._service.clock)
 
     @cached_property
     def _documents(self) -> IncidentDocuments:

@@ -95,7 +95,7 @@ class Privacy:
             erasures=self.erasures,
             holds=self.holds,
             keyring=service.vault,
-            policies=_Policies(SqlIncidents(service.ledger.engine)),
+            policies=service.incidents.policies,
             clock=service.clock,
         )
 
@@ -180,14 +180,3 @@ class _Incidents:
         while page := self._incidents.people(incident, revision, after=after, limit=PEOPLE_AT_ONCE):
             yield from (person.account for person in page)
             after = page[-1].account
-
-
-class _Policies:
-    """Implements :class:`ledger.ports.privacy.RetentionPolicies` by the policies that were set."""
-
-    def __init__(self, incidents: Incidents) -> None:
-        self._incidents = incidents
-
-    def period_ms(self, policy: str) -> int | None:
-        found = [one for one in self._incidents.policies() if one.policy == policy and not one.jurisdiction]
-        return found[-1].period_ms if found else None

@@ -200,7 +200,7 @@ class Service(Adapters):
     @cached_property
     def exports(self) -> ExportDesk:
         """Exports for regulators."""
-        return make_exports(self)
+        return make_exports(self, self.incidents.export_files)
 
     @cached_property
     def dispatcher(self) -> Dispatcher:

@@ -104,6 +104,7 @@ def reenactment_report() -> dict[str, Any]:
             "refusals_by_code": {"DELIVERED_AFTER_REVOCATION": 9, "SCOPE_NARROWED": 3},
         },
         "service": None,
+        "aftermath": None,
         "timeline": [
             {"month": month, "deliveries": count, "misdelivered": astray}
             for month, count, astray in zip(_MONTHS, sent, wrong, strict=True)
@@ -118,6 +119,27 @@ def reenactment_report() -> dict[str, Any]:
             "verify_command": "grantledger --db sqlite:///reenactment-out/ledger.db verify",
         },
         "runtime": {"seconds": 48.31, "https_requests": 6_611},
+    }
+
+
+def aftermath_section() -> dict[str, Any]:
+    """What had to follow, as the report of a reenactment has it."""
+    states = (("Cedar Relay", 9, "ATTESTED"), ("Lumen Desk", 6, "DISPUTED"), ("Fjord Signal", 5, "ESCALATED"))
+    return {
+        "incident": {"incident": "i-1", "cause": "misrouting", "findings": 23},
+        "incidents": 1,
+        "steps": [
+            {"at": "2018-09-11T00:00:00.000Z", "hours": 0, "what": "the findings become an incident"},
+            {"at": "2018-09-11T02:00:00.000Z", "hours": 2, "what": "everybody affected gets a notice"},
+        ],
+        "notices": {"people": 50, "queued": 50, "sent": 50, "missed": 0, "too_many": 0},
+        "obligations": [
+            {"name": name, "developer": name, "deliveries": count, "state": state}
+            for name, count, state in states
+        ],
+        "updates": 2,
+        "draft": {"filled": 37, "missing": [], "is_late": False},
+        "export": {"entries": 114, "check_exit_status": 0, "check_says": ["PROVEN"]},
     }
 
 

@@ -7,7 +7,12 @@ from typing import Any
 from ledger.reporting.flow_chart import LINKS_MAX
 from ledger.reporting.reenactment_report import render_reenactment
 from tests.support.html_outline import Element, parse_page
-from tests.support.report_samples import calm_reenactment_report, reenactment_report, service_section
+from tests.support.report_samples import (
+    aftermath_section,
+    calm_reenactment_report,
+    reenactment_report,
+    service_section,
+)
 
 
 def _page(report: dict[str, Any]) -> Element:
@@ -118,6 +123,24 @@ def test_the_run_through_the_gate_is_told_with_its_own_figures() -> None:
         "4 findings",
     ):
         assert words in gate
+
+
+def test_what_had_to_follow_is_told_step_by_step_with_who_deleted_and_who_did_not() -> None:
+    section = _part(_page(reenactment_report() | {"aftermath": aftermath_section()}), "aftermath")
+    steps = [step.words for step in section.all("li")]
+    assert steps[1].startswith("Everybody affected gets a notice 11 September 2018, 2 hours after")
+    for words in ("frozen as one incident 23", "each once 50", "have to delete 3", "0 missing 37", "holds"):
+        assert words in section.words
+    drawn = section.words
+    for words in ("Cedar Relay", "9, attested", "6, disputed", "5, escalated"):
+        assert words in drawn
+
+
+def test_an_export_that_does_not_hold_is_not_said_to() -> None:
+    after = aftermath_section()
+    after["export"]["check_exit_status"] = 1
+    words = _part(_page(reenactment_report() | {"aftermath": after}), "aftermath").words
+    assert "does not hold" in words
 
 
 def test_it_says_how_to_check_the_ledger_and_how_to_make_the_same_again() -> None:
