@@ -14,9 +14,10 @@ import pytest
 from ledger.core.history import History
 from ledger.core.parties import developer_of_app, is_app_good, is_developer_good
 from ledger.reenactment.books import StandingClock
-from ledger.reenactment.reenact import Asked, reenact
+from ledger.reenactment.reenact import Asked
 from ledger.settings import load_settings
 from ledger.wiring import open_ledger
+from tests.support.played import Played
 
 SEEDS = (1, 42)
 
@@ -33,15 +34,9 @@ def is_receiving(history: History, now_ms: int, *, developer: str) -> bool:
     )
 
 
-def ignore(doing: str, done: int, total: int) -> None:
-    """Show no progress."""
-
-
 @pytest.fixture(scope="module", params=SEEDS)
-def played(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory: Path = tmp_path_factory.mktemp("aftermath") / "out"
-    reenact(Asked(request.param, "small", "ip+path"), directory, ignore)
-    return directory
+def directory(request: pytest.FixtureRequest, played: Played) -> Path:
+    return played(Asked(request.param, "small", "ip+path"))[0]
 
 
 def aftermath_of(directory: Path) -> dict[str, Any]:
@@ -54,23 +49,23 @@ def truth_of(directory: Path) -> list[dict[str, Any]]:
     return [row for row in rows if row["misdelivered"]]
 
 
-def test_one_incident_holds_exactly_what_went_astray(played: Path) -> None:
-    after = aftermath_of(played)
+def test_one_incident_holds_exactly_what_went_astray(directory: Path) -> None:
+    after = aftermath_of(directory)
     assert after["incidents"] == 1
-    assert after["incident"]["findings"] == after["incident"]["copies"] == len(truth_of(played))
+    assert after["incident"]["findings"] == after["incident"]["copies"] == len(truth_of(directory))
 
 
-def test_notices_are_queued_to_exactly_the_people_affected(played: Path) -> None:
-    notices = aftermath_of(played)["notices"]
+def test_notices_are_queued_to_exactly_the_people_affected(directory: Path) -> None:
+    notices = aftermath_of(directory)["notices"]
     assert (notices["missed"], notices["too_many"]) == (0, 0)
     assert notices["people"] == notices["queued"] == notices["sent"] > 0
 
 
-def test_exactly_the_wrong_recipients_owe_deletion_and_each_answers_in_its_way(played: Path) -> None:
-    after = aftermath_of(played)
+def test_exactly_the_wrong_recipients_owe_deletion_and_each_answers_in_its_way(directory: Path) -> None:
+    after = aftermath_of(directory)
     owed = {row["developer"]: row for row in after["obligations"]}
-    assert set(owed) == {row["received_developer"] for row in truth_of(played)}
-    assert sum(row["deliveries"] for row in owed.values()) == len(truth_of(played))
+    assert set(owed) == {row["received_developer"] for row in truth_of(directory)}
+    assert sum(row["deliveries"] for row in owed.values()) == len(truth_of(directory))
     states = {row["character"]: row for row in owed.values()}
     assert states["honest"]["state"] == "ATTESTED"
     assert states["silent"]["state"] == "ESCALATED"
@@ -80,9 +75,9 @@ def test_exactly_the_wrong_recipients_owe_deletion_and_each_answers_in_its_way(p
     assert states["liar"]["contradicted_by"] is not None
 
 
-def test_the_silent_developer_gets_nothing_any_more_and_the_others_do(played: Path) -> None:
-    rows = aftermath_of(played)["obligations"]
-    settings = load_settings({}, str(played.absolute() / "incident.db"))
+def test_the_silent_developer_gets_nothing_any_more_and_the_others_do(directory: Path) -> None:
+    rows = aftermath_of(directory)["obligations"]
+    settings = load_settings({}, str(directory.absolute() / "incident.db"))
     with open_ledger(settings, clock=StandingClock(LATER_MS)) as ledger:
         good = {
             row["developer"]: ledger.sequencer.look(partial(is_receiving, developer=row["developer"]))
@@ -91,48 +86,48 @@ def test_the_silent_developer_gets_nothing_any_more_and_the_others_do(played: Pa
     assert good == {row["developer"]: row["character"] != "silent" for row in rows}
 
 
-def test_updates_and_the_draft_for_the_authority_are_there(played: Path) -> None:
-    after = aftermath_of(played)
-    draft = json.loads((played / "art33.json").read_text())
+def test_updates_and_the_draft_for_the_authority_are_there(directory: Path) -> None:
+    after = aftermath_of(directory)
+    draft = json.loads((directory / "art33.json").read_text())
     assert after["updates"] == 2
     assert after["draft"]["filled"] == len(draft["fields"]) > 20
     assert not draft["is_late"]
-    assert "Art. 33" in (played / "art33.html").read_text()
+    assert "Art. 33" in (directory / "art33.html").read_text()
 
 
-def test_the_recipient_verifies_the_export_with_nothing_but_python(played: Path) -> None:
-    after = aftermath_of(played)
+def test_the_recipient_verifies_the_export_with_nothing_but_python(directory: Path) -> None:
+    after = aftermath_of(directory)
     assert after["export"]["check_exit_status"] == 0
-    vkey = str((played / "incident.vkey").absolute())
+    vkey = str((directory / "incident.vkey").absolute())
     command = [sys.executable, "-I", "-S", "data/verify/verify.py", "--vkey", vkey, "."]
-    done = subprocess.run(command, cwd=played / "export", capture_output=True, text=True, check=False)
+    done = subprocess.run(command, cwd=directory / "export", capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.startswith("PROVEN")
-    entries = played / "export" / "data" / "ledger" / "entries.jsonl"
+    entries = directory / "export" / "data" / "ledger" / "entries.jsonl"
     content = entries.read_bytes()
     try:
         entries.write_bytes(content.replace(b'"disclosure":"confirmed"', b'"disclosure":"possible"', 1))
-        again = subprocess.run(command, cwd=played / "export", capture_output=True, text=True, check=False)
+        again = subprocess.run(command, cwd=directory / "export", capture_output=True, text=True, check=False)
     finally:
         entries.write_bytes(content)
     assert again.returncode == 1
     assert "NOT PROVEN" in again.stdout
 
 
-def test_the_ledger_of_the_aftermath_verifies_with_the_same_exposures(played: Path) -> None:
-    after = aftermath_of(played)
-    report = json.loads((played / "report.json").read_text())
+def test_the_ledger_of_the_aftermath_verifies_with_the_same_exposures(directory: Path) -> None:
+    after = aftermath_of(directory)
+    report = json.loads((directory / "report.json").read_text())
     assert after["verify"]["exit_status"] == report["ledger"]["exit_status"] == 1
     assert after["verify"]["codes"]["WRONG_DEVELOPER"] == report["codes"]["WRONG_DEVELOPER"]
 
 
-def test_the_page_shows_all_of_it(played: Path) -> None:
-    page = (played / "report.html").read_text()
-    for row in aftermath_of(played)["obligations"]:
+def test_the_page_shows_all_of_it(directory: Path) -> None:
+    page = (directory / "report.html").read_text()
+    for row in aftermath_of(directory)["obligations"]:
         assert f"{row['deliveries']}, {row['state'].lower()}" in page
-    assert 'href="art33.html"' in page
+    assert "art33.html" in page
 
 
-def test_where_nothing_went_astray_nothing_follows(tmp_path: Path) -> None:
-    report = reenact(Asked(1, "small", "none"), tmp_path / "out", ignore)
+def test_where_nothing_went_astray_nothing_follows(played: Played) -> None:
+    _, report = played(Asked(1, "small", "none"))
     assert report["aftermath"] is None

@@ -139,10 +139,10 @@ def test_an_interrupted_play_leaves_no_service_behind(tmp_path: Path) -> None:
         cwd=ROOT,
         stderr=subprocess.DEVNULL,
     )
-    wait_for(lambda: log.exists() and '"listening"' in log.read_text(), 60)
+    wait_for(lambda: log.exists() and '"listening"' in log.read_text(), 180)
     (service,) = services_of(process.pid)
     process.send_signal(signal.SIGINT)
-    assert process.wait(60) != 0
+    assert process.wait(180) != 0
     assert services_of(process.pid) == []
     assert not Path(f"/proc/{service}").exists()
 
