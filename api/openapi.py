@@ -22,6 +22,8 @@ TAGS: Final = [
     {"name": "account", "description": "What an account has allowed, and how it takes that back."},
     {"name": "canaries", "description": "Made-up accounts, and where they turned up."},
     {"name": "egress", "description": "What egress proxies counted."},
+    {"name": "exports", "description": "Parts of the log for regulators, and the log as events."},
+    {"name": "obligations", "description": "What developers have to delete, and what they say about it."},
     {"name": "receipts", "description": "What developers confirm to have received."},
     {"name": "incidents", "description": "What went wrong, what is said of it, and what is due by when."},
     {"name": "log", "description": "The published log, for readers of tlog-tiles."},

@@ -48,7 +48,10 @@ class AskedErasure(BaseModel):
     state: str
     requested_at: str
     is_held: Annotated[
-        bool, Field(description="the law asks for the account to be kept for now; the request stays open meanwhile")
+        bool,
+        Field(
+            description="the law asks for the account to be kept for now; the request stays open meanwhile"
+        ),
     ]
 
 
@@ -82,7 +85,10 @@ class DoneErasure(BaseModel):
 
 
 @router.post(
-    "/account/erasure", status_code=202, summary="Ask to be erased", responses=responses(400, 401, 403, 415, 422)
+    "/account/erasure",
+    status_code=202,
+    summary="Ask to be erased",
+    responses=responses(400, 401, 403, 415, 422),
 )
 def ask(
     request: Request, caller: _Account, wanted: Annotated[WantedErasure | None, Body()] = None

@@ -32,6 +32,12 @@ _ENVELOPE: Final = {
     "additionalProperties": False,
 }
 
+ENVELOPE: Final[dict[str, Any]] = {
+    **_ENVELOPE,
+    "description": "A DSSE envelope.",
+    "properties": {name: schema for name, schema in _PROPERTIES.items() if name != "ticket"},
+}
+
 _COUNT: Final = {
     **_ENVELOPE,
     "description": "A DSSE envelope over what a proxy counted in an hour.",

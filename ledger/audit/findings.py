@@ -7,8 +7,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from ledger.core.faults import Fault
+from ledger.core.incident_clock import PEOPLE_NOTICE, Deadline
 from ledger.core.judgement import Judgement, Party
 from ledger.core.ledger_findings import Collision, LedgerFinding
+from ledger.core.timestamps import format_rfc3339
 from ledger.core.verdicts import Code, Severity, severity_of
 
 
@@ -114,6 +116,23 @@ def of_fault(fault: Fault) -> Finding:
 def of_entry(found: LedgerFinding) -> Finding:
     """The finding of an event that should not have been recorded, or was recorded late."""
     return Finding(found.code, (found.code,), found.severity, (found.seq,), found.text)
+
+
+def of_missed(missed: Deadline) -> Finding:
+    """The finding of a deadline of an incident that passed before what it is for was done."""
+    whom = "the people affected" if missed.policy == PEOPLE_NOTICE else "the authority"
+    where = f" of {missed.jurisdiction}" if missed.jurisdiction else ""
+    text = f"{missed.incident}: {whom}{where} had to be told by {format_rfc3339(missed.due_at_ms)} ({missed.policy})"
+    details: dict[str, Any] = {
+        "incident": missed.incident,
+        "policy": missed.policy,
+        "due_at": missed.due_at_ms,
+    }
+    if missed.jurisdiction is not None:
+        details["jurisdiction"] = missed.jurisdiction
+    return Finding(
+        missed.code, (missed.code,), severity_of(missed.code), (missed.seq,), text, details=details
+    )
 
 
 def of_collision(collision: Collision) -> Finding:

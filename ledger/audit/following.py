@@ -20,7 +20,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from ledger.audit.entry_reader import EntryReader
-from ledger.audit.findings import Finding, keep_finding, kept_finding, of_collision, of_entry, of_fault
+from ledger.audit.findings import (
+    Finding,
+    keep_finding,
+    kept_finding,
+    of_collision,
+    of_entry,
+    of_fault,
+    of_missed,
+)
 from ledger.audit.followed_sources import WEIGHED_KINDS, FollowedSources, SourceCheck
 from ledger.audit.growing_tree import GrowingTree, KnownGroups
 from ledger.audit.seals import Seals
@@ -29,6 +37,7 @@ from ledger.audit.standing import Standing
 from ledger.audit.watched_history import WatchedHistory
 from ledger.core.entries import Entry
 from ledger.core.faults import Fault, FaultList, stored_faults
+from ledger.core.incident_clock import IncidentClocks
 from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.merkle import hash_leaves
 from ledger.core.tiles import TILE_WIDTH
@@ -91,6 +100,8 @@ class LogFollower:
         self._entries_found: dict[str, dict[str, Finding]] = {}
         self._collisions: dict[str, Finding] = {}
         self._sourced: dict[str, Finding] = {}
+        self._clocks = IncidentClocks()
+        self._missed: dict[str, Finding] = {}
         self._sightings: dict[tuple[str, str], tuple[int, int]] | None = {}
         self._changed: dict[str, Finding | None] = {}
         self._resting: dict[str, Finding] = {}
@@ -181,6 +192,7 @@ class LogFollower:
             if entry.kind == "canary.seen" and (leak := of_sighting(entry)) is not None:
                 key = f"entry:{position}:{leak.code}"
                 self._resting[key] = self._changed[key] = leak
+            self._clocks.add(entry)
             if entry.kind in WEIGHED_KINDS and self._sources is not None:
                 self._sources.add(position, entry)
             # A seq beyond the log is a lie: what nobody knows as of its size is no history.
@@ -247,6 +259,10 @@ class LogFollower:
             found = self._sources.findings()
             self._put(self._sourced, found)
             self._sourced = found
+        missed = [of_missed(one) for one in self._clocks.overdue(self.tree.ledger_time_ms)]
+        overdue = {f"missed:{each.text}": each for each in missed}
+        self._put(self._missed, overdue)
+        self._missed = overdue
         self._history.forget_changes()
         self.is_judged = True
 
@@ -315,6 +331,7 @@ class LogFollower:
             found.update(each)
         found.update(self._collisions)
         found.update(self._sourced)
+        found.update(self._missed)
         found.update(self._standing.findings())
         return found
 

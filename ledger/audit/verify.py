@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from ledger.audit.backing import judge_suspects
 from ledger.audit.cosigners import Cosigner, WitnessDemand, check_cosigners
 from ledger.audit.entry_reader import EntryReader
-from ledger.audit.findings import Finding, of_collision, of_entry, of_fault, of_judgement
+from ledger.audit.findings import Finding, of_collision, of_entry, of_fault, of_judgement, of_missed
 from ledger.audit.identities import IdentityCheck
 from ledger.audit.report import Exposed, Report
 from ledger.audit.seals import Seals
@@ -35,6 +35,7 @@ from ledger.core.checkpoint import Checkpoint
 from ledger.core.entries import Entry
 from ledger.core.faults import FaultList
 from ledger.core.history import History
+from ledger.core.incident_clock import IncidentClocks
 from ledger.core.judgement import Judgement
 from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.note import Verifier
@@ -130,6 +131,7 @@ class _Verification:
             request.verifier, EntryReader(request.source, codec), request.check_signature
         )
         self._history = History()
+        self._clocks = IncidentClocks()
         self._entry_findings: list[Finding] = []
         self._undecided: list[Entry] = []
         self._notes: list[str] = []
@@ -187,6 +189,7 @@ class _Verification:
                         self._undecided.append(entry)
                     else:
                         self._find_in(entry)
+                    self._clocks.add(entry)
                     if entry.kind in SECOND_SOURCE_KINDS:
                         self._second_sources.add(entry, self._history)
                     # A seq beyond the log is a lie: what nobody knows as of its size is no history.
@@ -258,6 +261,7 @@ class _Verification:
         checkpoint: Checkpoint | None,
     ) -> Report:
         findings += [of_fault(fault) for fault in self._faults.kept]
+        findings += map(of_missed, self._clocks.overdue(self._structure.ledger_time_ms))
         exposed = Exposed()
         self._second_sources.conclude(findings, exposed, self._notes)
         findings.sort(key=lambda finding: finding.order)

@@ -123,3 +123,57 @@ def key(
     with open_service(session) as service:
         made = issue(service, "business" if business else "person", account, "")
     show_key(session.output, made)
+
+
+@app.command()
+def contact(
+    ctx: typer.Context,
+    account: Account,
+    email: Annotated[
+        str | None, typer.Option("--email", metavar="ADDRESS", help="Where notices are sent by e-mail.")
+    ] = None,
+    webhook: Annotated[
+        str | None, typer.Option("--webhook", metavar="URL", help="A business's own server, told as well.")
+    ] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Forget both first.")] = False,
+    db: Db = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Keep where an account is reached with notices about incidents, besides its inbox.
+
+    Addresses are kept sealed under the account's own key, stand in no entry, and are erased with the account.
+    Without options it shows by what the account is reached, and not where. What is sent to a webhook is signed with a
+    secret that is shown this once.
+
+    \b
+    Examples:
+      grantledger account contact 783214 --email ann@a.example
+      grantledger account contact 783214 --webhook https://a.example/incidents --json
+      grantledger account contact 783214 --forget
+
+    \b
+    Exit status:
+      0  kept, or shown
+      3  an address that nothing can be sent to, the person was erased, or no ledger
+    """
+    session = begin(ctx, db, as_json, quiet)
+    secret = None
+    with open_service(session) as service:
+        subject, contacts = service.parties.create_account(account), service.duties.contacts
+        if forget:
+            contacts.forget(subject.tag, "email")
+            contacts.forget(subject.tag, "webhook")
+        if email is not None:
+            contacts.set_email(subject, email)
+        if webhook is not None:
+            secret = contacts.set_webhook(subject, webhook)
+        media = contacts.media_of([subject.tag]).get(subject.tag, [])
+    document: dict[str, object] = {"account": account, "reached_by": ["inbox", *media]}
+    fields: list[Field] = [("account", account), ("reached by", ", ".join(["inbox", *media]))]
+    if secret is not None:
+        document["webhook_secret"] = secret
+        fields.append(("webhook's secret", secret))
+    session.output.result(document, fields)
+    if secret is not None:
+        remark_once(session.output)

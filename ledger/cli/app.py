@@ -33,6 +33,8 @@ from ledger.cli import (
     init,
     log,
     monitor,
+    notice,
+    obligation,
     policy,
     prove,
     receiver,
@@ -148,6 +150,8 @@ app.add_typer(canary.app, name="canary")
 app.add_typer(incident.app, name="incident")
 app.add_typer(policy.app, name="policy")
 app.add_typer(egress_proxy.app, name="egress-proxy")
+app.add_typer(notice.app, name="notice")
+app.add_typer(obligation.app, name="obligation")
 app.add_typer(erase.app, name="erase")
 app.add_typer(hold.app, name="hold")
 app.command("restore")(restore.restore)

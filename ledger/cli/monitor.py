@@ -60,7 +60,12 @@ Interval = Annotated[
 Once = Annotated[bool, typer.Option("--once", help="Look once and leave: for cron.")]
 Index = Annotated[bool, typer.Option("--index/--no-index", help="Replay the index and check every map root.")]
 Processes = Annotated[
-    int | None, typer.Option("--processes", min=1, help="1: replay the index in this process; 2: in one beside it; 3: in two. [default: 2]")
+    int | None,
+    typer.Option(
+        "--processes",
+        min=1,
+        help="1: replay the index in this process; 2: in one beside it; 3: in two. [default: 2]",
+    ),
 ]
 StaleAfter = Annotated[
     float,

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 
 _match_formula = re.compile("[ ]*[=+@\t\r\n-]").match
 _insert_inside = re.compile("([;\t\r\n][ ]*)(?=[=+@-])").sub
+_search_odd = re.compile('^[ ]*[=+@\t\r\n-]|[",;\t\r\n]').search
 _search_special = re.compile('[",;\t\r\n]').search
 
 
@@ -29,8 +30,12 @@ def safe_cell(value: object) -> str:
 
 def format_row(values: Iterable[object]) -> str:
     """The row of ``values`` without its line break: safe cells with commas between, quoted where that is needed."""
-    return ",".join([_quoted(safe_cell(value)) for value in values])
+    return ",".join(["" if value is None else _format_cell(value) for value in values])
 
 
-def _quoted(cell: str) -> str:
+def _format_cell(value: object) -> str:
+    # Nearly every cell is plain, and one search tells.
+    if type(value) is str and not _search_odd(value):
+        return value
+    cell = safe_cell(value)
     return '"' + cell.replace('"', '""') + '"' if _search_special(cell) else cell

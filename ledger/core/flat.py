@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from typing import Any
 
 from ledger.core.cells import format_row
@@ -30,7 +30,7 @@ COLUMNS = (
 """The heading of the table of entries."""
 
 _OWN = frozenset(("v", "seq", "prev", *TEXT_COLUMNS, *TIME_COLUMNS, *LIST_COLUMNS))
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - the same on every Python
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - in UTC, which its text says
 _encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
 
 
@@ -42,7 +42,7 @@ def format_instant(at_ms: object) -> str | None:
         moment = _EPOCH + timedelta(milliseconds=at_ms)
     except OverflowError:
         return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.") + f"{at_ms % 1000:03d}Z"
+    return moment.isoformat(timespec="milliseconds") + "Z"
 
 
 def flat_values(members: Mapping[str, Any], leaf_hash: str) -> list[object]:

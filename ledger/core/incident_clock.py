@@ -52,7 +52,7 @@ CLOCK_KINDS = frozenset(
 GONE = "erased"
 """The reason of a ``notice.given_up`` to somebody whom nobody knows any more: nothing is owed then."""
 
-_NO_AUTHORITY, _NO_PEOPLE = "no_authority_notice.", "no_people_notice."
+_NO_AUTHORITY, _NO_PEOPLE = "no_authority_notice", "no_people_notice"
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +228,7 @@ class IncidentClocks:
                 aware.at_ms + period_ms,
                 aware.seq,
                 done_at_ms=_told_in(clock, jurisdiction),
-                waived_at_ms=clock.waived.get(_NO_AUTHORITY + (jurisdiction or "")),
+                waived_at_ms=clock.waived.get(_in(_NO_AUTHORITY, jurisdiction)),
             )
 
     def _people_notices(self, incident: str, clock: _Clock, aware: Candidate) -> Iterator[Deadline]:
@@ -249,7 +249,7 @@ class IncidentClocks:
                     starts_ms + self._period(PEOPLE_NOTICE, jurisdiction, starts_ms),
                     aware.seq if is_first else assessed.seq,
                     done_at_ms=told[assessed.people - 1] if len(told) >= assessed.people else None,
-                    waived_at_ms=clock.waived.get(_NO_PEOPLE + (jurisdiction or "")),
+                    waived_at_ms=clock.waived.get(_in(_NO_PEOPLE, jurisdiction)),
                     revision=assessed.revision,
                 )
 
@@ -270,7 +270,7 @@ class IncidentClocks:
                 starts_ms + period_ms,
                 clock.seq,
                 done_at_ms=_told_in(clock, jurisdiction),
-                waived_at_ms=clock.waived.get(_NO_AUTHORITY + (jurisdiction or "")),
+                waived_at_ms=clock.waived.get(_in(_NO_AUTHORITY, jurisdiction)),
             )
 
 
@@ -279,6 +279,11 @@ def _told_in(clock: _Clock, jurisdiction: str | None) -> int | None:
     if jurisdiction is None:
         return min(clock.authorities.values(), default=None)
     return clock.authorities.get(jurisdiction)
+
+
+def _in(decision: str, jurisdiction: str | None) -> str:
+    """The id of a decision for one jurisdiction, or for a policy that holds everywhere."""
+    return decision if jurisdiction is None else f"{decision}.{jurisdiction}"
 
 
 def _keep_earliest(instants: dict[str, int], key: str, at_ms: int) -> None:

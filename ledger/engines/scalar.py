@@ -12,6 +12,7 @@ from ledger.core import canonical
 from ledger.core.entries import Entry, decode_entry
 from ledger.core.faults import Fault, edge_of, seam_faults, stored_faults
 from ledger.core.history import History, bears_state
+from ledger.core.incident_clock import CLOCK_KINDS
 from ledger.core.index import index_keys
 from ledger.core.key_trees import KeyTrees
 from ledger.core.ledger_findings import schema_finding
@@ -25,6 +26,7 @@ from ledger.ports import Attempt, Block, ChunkFacts, LogSource, Sweep
 CHUNK_ENTRIES = 16 * TILE_WIDTH
 ROW_KINDS = frozenset({"delivery.attempted", "delivery.settled", "delivery.imported"})
 LOG_STATE_KINDS = frozenset({"ledger.opened", "index.sealed", "key.rotated"})
+_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | CLOCK_KINDS
 
 
 class ScalarEngine:
@@ -151,7 +153,7 @@ class ScalarReading:
         elif kind == "account.registered":
             if self._with_identities:
                 state.append(entry)
-        elif bears_state(kind) or kind in LOG_STATE_KINDS or kind in SECOND_SOURCE_KINDS:
+        elif bears_state(kind) or kind in _TOLD_KINDS:
             state.append(entry)
         if kind == "delivery.imported":
             self._see_address(entry)

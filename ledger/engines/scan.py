@@ -20,6 +20,7 @@ import numpy as np
 from ledger.core.entries import decode_entry
 from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, stored_faults
 from ledger.core.history import bears_state
+from ledger.core.incident_clock import CLOCK_KINDS
 from ledger.core.ledger_findings import schema_finding
 from ledger.core.merkle import HASH_BYTES, hash_leaves
 from ledger.core.source_keys import SECOND_SOURCE_KINDS
@@ -151,11 +152,12 @@ def _links(leaves: Sequence[bytes]) -> Bytes:
     return np.frombuffer(digits.encode(), np.uint8).reshape(-1, 2 * HASH_BYTES)
 
 
-_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS
+_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | CLOCK_KINDS
 
 
 def is_state(kind: str) -> bool:
-    """Whether the way over the log needs entries of ``kind``: a party or grant event, a seal, what second sources tell.
+    """Whether the way over the log needs entries of ``kind``: a party or grant event, a seal, what second sources tell,
+    what the deadlines of incidents rest on.
 
     ``account.registered`` is left out: it limits nothing (verdict rules, section 2.5) and there are many.
     """

@@ -25,7 +25,8 @@ from ledger.reporting.codes_in_words import CODE_WORDS
 
 SCHEMA_VERSION = "1.3.0"
 DETECTION_FINDING, INCIDENT_FINDING, API_ACTIVITY = 2004, 2005, 6003
-_CREATE, _READ, _UPDATE, _DELETE, _CLOSE, _OTHER = 1, 2, 3, 4, 3, 99
+_CREATE, _READ, _UPDATE, _DELETE, _OTHER = 1, 2, 3, 4, 99
+_INCIDENT_UPDATE, _INCIDENT_CLOSE = 2, 3
 _SUCCESS, _FAILURE = 1, 2
 
 _ENDS = {
@@ -65,7 +66,7 @@ def ocsf_event(origin: str, row: StoredEntry, members: Mapping[str, Any]) -> dic
         return {**_base(origin, row, members, DETECTION_FINDING, _CREATE), **_detection(origin, members)}
     if kind.startswith("incident."):
         is_over = members.get("incident_status") == "concluded"
-        activity = _CREATE if kind == "incident.opened" else _CLOSE if is_over else _UPDATE
+        activity = _CREATE if kind == "incident.opened" else _INCIDENT_CLOSE if is_over else _INCIDENT_UPDATE
         return {**_base(origin, row, members, INCIDENT_FINDING, activity), **_incident(members)}
     family, _, end = kind.rpartition(".")
     activity = _OTHER if family == "index" else _ENDS.get(end, _OTHER)

@@ -55,11 +55,12 @@ def erasure_in_words(history: AccountHistory) -> list[str]:
     seq = erased_by_entry(history)
     if seq is None:
         return []
-    return [
+    told = (
         f"ERASED: entry {seq:,} says that who is behind this account was destroyed, with the key of everything about it. The "
         "entries stay as they are, and so do the verdicts; nothing here says any more whose they are, and no commitment in "
         "them can be opened."
-    ]
+    )
+    return [told]
 
 
 def completeness_in_words(history: AccountHistory) -> str:

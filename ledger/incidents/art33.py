@@ -15,6 +15,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from ledger.core.incident_clock import AUTHORITY_NOTICE
 from ledger.core.timestamps import format_rfc3339
 from ledger.errors import UsageError
 from ledger.incidents.document import Document
@@ -22,6 +23,8 @@ from ledger.incidents.words import NOTIFICATIONS
 
 MAPPING = "art33_fields.json"
 DERIVED = "the ledger's entries"
+PLACEHOLDER = "INCIDENT"
+"""Stands in a hint for the incident's id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,13 @@ def make_draft(
             continue
         value = _at(context, one.path)
         row = {"id": one.id, "section": one.section, "label": one.label}
+        hint = one.hint.replace(PLACEHOLDER, document["incident"])
         if value not in (None, "", [], {}):
             fields.append({**row, "value": value, "source": _source_of(one.path, context)})
         elif notification in one.needed_for:
-            missing.append({**row, "hint": one.hint})
+            missing.append({**row, "hint": hint})
         else:
-            follow.append({**row, "hint": one.hint})
+            follow.append({**row, "hint": hint})
     return {
         "form": "GDPR Art. 33",
         "incident": document["incident"],
@@ -104,7 +108,7 @@ def _context(document: Document, jurisdiction: str, notification: str, now_ms: i
         (
             one
             for one in document["deadlines"]
-            if one["policy"] == "authority_notice" and one["jurisdiction"] == jurisdiction
+            if one["policy"] == AUTHORITY_NOTICE and one["jurisdiction"] in (None, jurisdiction)
         ),
         None,
     )

@@ -73,13 +73,19 @@ def sort_by_cause(verified: Verified) -> Sorted:
     return found
 
 
-def make_query(incident: Incident, circumstances: Circumstances) -> bytes:
-    """The canonical query that selects what ``incident`` is about."""
-    query: dict[str, JsonValue] = {
-        "cause": incident.cause,
-        "from_entry": incident.from_entry,
-        "severity": "X",
-    }
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What concluded incidents of the same cause froze last: the roots of their sets, and their lines' first entries."""
+
+    roots: tuple[str, ...] = ()
+    firsts: frozenset[int] = frozenset()
+
+
+def make_query(incident: Incident, circumstances: Circumstances, before: Before) -> bytes:
+    """The canonical query that selects what ``incident`` is about: what no set before it holds."""
+    query: dict[str, JsonValue] = {"cause": incident.cause, "severity": "X"}
+    if before.roots:
+        query["not_in"] = list(before.roots)
     if incident.cause_of is not None:
         query["cause_of"] = incident.cause_of
     if incident.cause == MISROUTING:
@@ -232,18 +238,18 @@ def _with(known: tuple[str, ...], more: Iterable[str]) -> tuple[str, ...]:
 def expose(
     findings: Sequence[Finding],
     possible: Sequence[PossiblyExposed],
-    from_entry: int,
+    before: Before,
     reader: EntryReader,
 ) -> Iterator[ExposedDelivery]:
     """The lines of an incident: what was found of its cause, then what is possible by circumstances, each in order."""
     position = 0
     for finding in findings:
-        if first_entry(finding) < from_entry:
+        if first_entry(finding) in before.firsts:
             continue
         yield _of_finding(position, finding, reader)
         position += 1
     for one in possible:
-        if one.delivery.seqs[0] >= from_entry:
+        if one.delivery.seqs[0] not in before.firsts:
             yield replace(one.exposed(), position=position)
             position += 1
 
@@ -316,9 +322,11 @@ class Assessor:
         source: LogSource,
         codec: Codec,
         circumstances: Circumstances,
+        before: Callable[[Incident], Before],
         on_progress: Callable[[str, int, int], None],
     ) -> None:
         self.found = found
+        self._before = before
         self._source = source
         self._codec = codec
         self._circumstances = circumstances
@@ -334,11 +342,11 @@ class Assessor:
         findings = self.found.by_cause.get(cause, [])
         if incident.cause == MISROUTING:
             possible = self._match()
-        return expose(findings, possible, incident.from_entry, self._reader)
+        return expose(findings, possible, self._before(incident), self._reader)
 
     def query_of(self, incident: Incident) -> str:
         """The canonical query of ``incident``, as text."""
-        return make_query(incident, self._circumstances).decode()
+        return make_query(incident, self._circumstances, self._before(incident)).decode()
 
     def assess(
         self,

@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from ledger.core.incident_clock import CLOCK_KINDS, Candidate, Deadline, IncidentClocks
+from ledger.core.incident_clock import AUTHORITY_NOTICE, CLOCK_KINDS, Candidate, Deadline, IncidentClocks
 from ledger.errors import FormatError
 from ledger.gateway.drafts import live_draft
 from ledger.ports import Clock, Codec, EntryStore
@@ -57,10 +57,12 @@ class ClockBook:
         with self._lock:
             return self._caught_up().overdue(as_of_ms)
 
-    def first_overdue_at(self, incident: str, jurisdiction: str, at_ms: int) -> bool:
+    def is_late(self, incident: str, jurisdiction: str, at_ms: int) -> bool:
         """Whether the authority of ``jurisdiction``, told for the first time at ``at_ms``, is told late."""
         return any(
-            one.policy == "authority_notice" and one.jurisdiction == jurisdiction and one.due_at_ms < at_ms
+            one.policy == AUTHORITY_NOTICE
+            and one.jurisdiction in (None, jurisdiction)
+            and one.due_at_ms < at_ms
             for one in self.deadlines(incident)
         )
 

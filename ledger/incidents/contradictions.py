@@ -52,7 +52,8 @@ class Contradictions:
         start, size = self._obligations.load_cursor(CURSOR), self._store.size()
         if not any(one.attestation is not None for one in self._obligations.load_all()):
             # Read after the size: an attestation that comes later has a place behind it.
-            self._obligations.move_cursor(CURSOR, size)
+            if start < size:
+                self._obligations.move_cursor(CURSOR, size)
             return 0
         found = 0
         for first in range(start, size, ENTRIES_AT_ONCE):

@@ -5,13 +5,13 @@ Everything in it is an entry's, or the words behind an entry's commitment. Insta
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from ledger.core.incident_clock import Candidate, Deadline
-from ledger.core.scopes import scope_of
+from ledger.core.scopes import SCOPES, scope_of
 from ledger.core.timestamps import format_rfc3339
-from ledger.gateway.words import SCOPES_IN_WORDS
 from ledger.incidents.clock_book import ClockBook
 from ledger.incidents.policies import format_period
 from ledger.ports.incidents import Assessment, Event, Incident, Incidents
@@ -19,6 +19,22 @@ from ledger.ports.notices import Notices
 from ledger.ports.obligations import Obligations
 
 Document = dict[str, Any]
+
+CATEGORIES: Mapping[str, str] = MappingProxyType(
+    {
+        "posts": "posts",
+        "likes": "likes of posts",
+        "follows": "who follows whom",
+        "blocks_mutes": "who blocks or mutes whom",
+        "direct_messages": "private messages, with what they hold",
+        "dm_indicators": "signs of typing and reading in private conversations",
+        "deletions": "which posts and messages were deleted",
+        "lifecycle": "changes of the account's access",
+    }
+)
+"""Kinds of data by scope, as an authority and the public read them."""
+
+assert tuple(CATEGORIES) == SCOPES, "each scope has its words"
 
 ROLES = {"controller": "controller", "processors": "processor"}
 """Fields that say who has which role."""
@@ -205,7 +221,7 @@ def _categories(made: Assessment) -> list[Document]:
     return [
         {
             "category": scope,
-            "in_words": SCOPES_IN_WORDS.get(scope, "what nobody knows"),
+            "in_words": CATEGORIES.get(scope, "what nobody knows"),
             "records": counts[scope],
         }
         for scope in sorted(counts)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from typing import Any
 
+from ledger.core.frozen_findings import ExposedDelivery, encode_line
 from ledger.core.timestamps import format_rfc3339
 from ledger.incidents.art33 import make_draft
 from ledger.incidents.document import Document
 from ledger.ports import Clock
 from ledger.ports.exports import ExtraFile
-from ledger.ports.incidents import Incidents
+from ledger.ports.incidents import AffectedPerson, Assessment, Incidents
 from ledger.ports.obligations import Obligation, Obligations
 
 JURISDICTION = "gdpr"
@@ -43,6 +45,7 @@ class IncidentFiles:
         owed = self._obligations.load_all(incident)
         yield ExtraFile("incident/incident.json", [_indented(document)])
         yield ExtraFile("incident/art33.json", [_indented(draft)])
+        yield from self._frozen(incident)
         yield ExtraFile("obligations/obligations.jsonl", [_line(_row(one)) for one in owed], len(owed))
         for one in owed:
             path = f"obligations/{one.obligation}.list.jsonl"
@@ -50,14 +53,32 @@ class IncidentFiles:
 
     def seqs(self, incident: str) -> Iterable[int]:
         """The numbers of the entries of the deliveries that the incident's last finding set holds."""
-        found = self._incidents.load(incident)
-        if found is None or not found.revision:
+        made = self._incidents.assessment(incident)
+        if made is not None:
+            for exposed in self._exposed(made):
+                yield from exposed.seqs
+
+    def _frozen(self, incident: str) -> Iterator[ExtraFile]:
+        """The last finding set: the lines that ``findings_root`` is over, to the byte, and whom it affects, by tag."""
+        made = self._incidents.assessment(incident)
+        if made is None:
             return
-        after = -1
-        while rows := self._incidents.deliveries(incident, found.revision, after=after, limit=_ROWS_AT_ONCE):
+        lines = (encode_line(exposed) + b"\n" for exposed in self._exposed(made))
+        yield ExtraFile("incident/findings.jsonl", lines, made.findings)
+        people = (_line(asdict(person)) for person in self._people(made))
+        yield ExtraFile("incident/people.jsonl", people, made.people)
+
+    def _exposed(self, made: Assessment) -> Iterator[ExposedDelivery]:
+        load, after = self._incidents.deliveries, -1
+        while rows := load(made.incident, made.revision, after=after, limit=_ROWS_AT_ONCE):
+            yield from rows
             after = rows[-1].position
-            for row in rows:
-                yield from row.seqs
+
+    def _people(self, made: Assessment) -> Iterator[AffectedPerson]:
+        load, after = self._incidents.people, ""
+        while rows := load(made.incident, made.revision, after=after, limit=_ROWS_AT_ONCE):
+            yield from rows
+            after = rows[-1].account
 
     def _list(self, obligation: str) -> Iterator[bytes]:
         """The lines that the obligation's root is over, to the byte."""

@@ -19,7 +19,7 @@ from ledger.core.canonical import JsonValue
 from ledger.core.exposure import Circumstances
 from ledger.errors import UsageError
 from ledger.gateway.drafts import digest_of
-from ledger.incidents.assessing import Assessor, FindingSet, first_entry, sha256_of, sort_by_cause
+from ledger.incidents.assessing import Assessor, Before, FindingSet, first_entry, sha256_of, sort_by_cause
 from ledger.incidents.causes import CAUSES, FLEET, Cause
 from ledger.incidents.clock_book import ClockBook
 from ledger.incidents.recording import Recorder, Written
@@ -30,6 +30,7 @@ from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
 
 ID_DIGITS = 16
+LINES_AT_ONCE = 10_000
 
 
 def _show_nothing(phase: str, done: int, total: int) -> None:
@@ -125,10 +126,6 @@ class IncidentDesk(Recorder):
         """Freeze what ``evidence`` tells of the incident as its next revision; False where that is what the last one says."""
         return self._assess(self.load(incident), self._assessor(evidence, on_progress), actor)
 
-    def is_told_late(self, incident: str, jurisdiction: str) -> Callable[[int], bool]:
-        """What :meth:`note_told` asks about an instant: whether a first notification then is behind its deadline."""
-        return lambda at_ms: self.clocks.first_overdue_at(incident, jurisdiction, at_ms)
-
     def note_authority_told(
         self,
         incident: str,
@@ -149,12 +146,14 @@ class IncidentDesk(Recorder):
             actor,
             at_ms=at_ms,
             reasons=reasons or self._incidents.text(incident, "reasons_for_delay"),
-            is_late=self.is_told_late(incident, jurisdiction),
+            is_late=lambda at_ms: self.clocks.is_late(incident, jurisdiction, at_ms),
         )
 
     def _assessor(self, evidence: Evidence, on_progress: Callable[[str, int, int], None]) -> Assessor:
         found = sort_by_cause(evidence.verified)
-        return Assessor(found, evidence.source, self._codec, evidence.circumstances, on_progress)
+        return Assessor(
+            found, evidence.source, self._codec, evidence.circumstances, self._before, on_progress
+        )
 
     # --- Opening.
 
@@ -168,18 +167,42 @@ class IncidentDesk(Recorder):
             known = self._incidents.load_of_cause(cause.name, cause.of or None)
             if known and known[-1].status != "concluded":
                 return known[-1], False
-            from_entry = self._end_of(known[-1]) if known else 0
-            if firsts is not None and not any(first >= from_entry for first in firsts):
+            frozen = self._frozen_by(known)
+            if firsts is not None and frozen.firsts.issuperset(firsts):
                 return None, False
-            made = self._new(cause, len(known) + 1, from_entry, status)
+            made = self._new(cause, len(known) + 1, self._end_of(known), status)
             return made, self._append(self._opening(made, actor))
 
         return self._again(attempt)
 
-    def _end_of(self, concluded: Incident) -> int:
-        """Where a concluded incident's findings end: what begins later is another one's."""
-        last = self._incidents.assessment(concluded.incident)
-        return concluded.from_entry if last is None else last.tree_size
+    def _end_of(self, concluded: Sequence[Incident]) -> int:
+        """How far the last assessment of the incidents before went; 0 where there is none."""
+        if not concluded:
+            return 0
+        last = self._incidents.assessment(concluded[-1].incident)
+        return concluded[-1].from_entry if last is None else last.tree_size
+
+    def _before(self, incident: Incident) -> Before:
+        """What the incidents of the same cause before this one froze last; they are concluded."""
+        known = self._incidents.load_of_cause(incident.cause, incident.cause_of)
+        names = [one.incident for one in known]
+        return self._frozen_by(known[: names.index(incident.incident)])
+
+    def _frozen_by(self, concluded: Sequence[Incident]) -> Before:
+        roots: list[str] = []
+        firsts: set[int] = set()
+        for one in concluded:
+            last = self._incidents.assessment(one.incident)
+            if last is None:
+                continue
+            roots.append(last.findings_root)
+            after = -1
+            while lines := self._incidents.deliveries(
+                one.incident, last.revision, after=after, limit=LINES_AT_ONCE
+            ):
+                firsts.update(line.seqs[0] for line in lines)
+                after = lines[-1].position
+        return Before(tuple(roots), frozenset(firsts))
 
     def _new(self, cause: Cause, number: int, from_entry: int, status: str) -> Incident:
         now_ms = self._clock.now_ms()

@@ -22,7 +22,7 @@ from ledger.ports.incidents import AffectedPerson
 from ledger.ports.notices import Medium
 from ledger.ports.obligations import Obligation
 
-DEFAULT_TITLE = "Some of your data went to somebody that it was not meant for"
+DEFAULT_TITLE = "A mistake in how we sent data concerns you"
 DEFAULT_WHAT = (
     "Data of accounts was delivered to developers that had no right to it. We have recorded each delivery."
 )

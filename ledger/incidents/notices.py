@@ -19,6 +19,7 @@ from ledger.gateway.drafts import digest_of, live_draft
 from ledger.incidents.contacts import Contacts
 from ledger.incidents.notice_words import (
     About,
+    deletion_in_words,
     read_summary,
     subject_of,
     summary_of,
@@ -52,11 +53,12 @@ class Queued:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A notice in somebody's inbox, as it reads now."""
+    """A notice in somebody's inbox, as it reads now; ``deletion`` is a sentence for each developer that has the data."""
 
     notice: IncidentNotice
     title: str
     text: str
+    deletion: tuple[str, ...]
 
 
 def _ignore_progress(done: int, total: int) -> None:
@@ -194,15 +196,12 @@ class NoticeDesk:
     def inbox(self, account: str, after: str = "", count_max: int = 100) -> list[Told]:
         """The notices in the inbox of ``account`` (a tag), in order of their id, behind ``after``."""
         found = self._notices.load_of_account(account, after, count_max)
-        shared = {one.incident: self.about(one.incident) for one in found}
-        return [
-            Told(
-                one,
-                subject_of(shared[one.incident]),
-                write_notice("inbox", read_summary(one.summary), shared[one.incident]),
-            )
-            for one in found
-        ]
+        shared = {incident: self.about(incident) for incident in {one.incident for one in found}}
+        return [_told(one, shared[one.incident]) for one in found]
+
+    def show(self, notice: IncidentNotice) -> Told:
+        """A notice as its inbox has it now."""
+        return _told(notice, self.about(notice.incident))
 
     def mark_read(self, account: str, notice: str, actor: str) -> IncidentNotice:
         """Note that ``account`` (a tag) has read ``notice``; once. Raises RejectedError where it is none of its own."""
@@ -225,6 +224,16 @@ class NoticeDesk:
     ) -> Sequence[IncidentNotice]:
         """The notices of ``incident`` in order of their id, behind ``after``."""
         return self._notices.load_of_incident(incident, after, count_max)
+
+
+def _told(notice: IncidentNotice, about: About) -> Told:
+    summary = read_summary(notice.summary)
+    return Told(
+        notice,
+        subject_of(about),
+        write_notice("inbox", summary, about),
+        tuple(deletion_in_words(summary, about)),
+    )
 
 
 class _Names(dict[str, str]):

@@ -223,6 +223,10 @@ class ObligationDesk:
         """The lines of its list from place ``first`` on."""
         return self._obligations.load_lines(obligation, first, count_max)
 
+    def stream_lines(self, obligation: str) -> Iterator[ListedDelivery]:
+        """All lines of its list, in order."""
+        return self._obligations.stream_lines(obligation)
+
     def prove_line(self, obligation: str, place: int) -> LineProof:
         """The proof that the line at ``place`` is on the list; raises UsageError where there is no such line."""
         found = self.load(obligation)

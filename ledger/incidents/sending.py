@@ -133,14 +133,18 @@ class NoticeSender:
     def _settle_abandoned(self, done: Sent) -> None:
         now_ms = self._clock.now_ms()
         while not self._stopping.is_set() and (found := self._notices.load_abandoned(now_ms, INBOX_AT_ONCE)):
-            self._append([self._sent(one, UNCONFIRMED) for one in found])
-            log.warning("notices.unconfirmed", notices=len(found))
-            done.add(unconfirmed=len(found))
+            new = self._append([self._sent(one, UNCONFIRMED) for one in found])
+            log.warning("notices.unconfirmed", notices=new)
+            done.add(unconfirmed=new)
+            if not new:
+                return
 
     def _fill_inboxes(self, done: Sent) -> None:
         while not self._stopping.is_set() and (found := self._notices.load_waiting_inbox(INBOX_AT_ONCE)):
-            self._append([self._sent(one, None) for one in found])
-            done.add(sent=len(found))
+            new = self._append([self._sent(one, None) for one in found])
+            done.add(sent=new)
+            if not new:
+                return
 
     def _send_all(self, medium: Medium, done: Sent) -> None:
         first = self._take(medium)
@@ -200,12 +204,13 @@ class NoticeSender:
                 drafts.append(self._outcome(one, handed, done))
                 if handed.outcome == "unsent" and not handed.is_final and way is not None:
                     # The server is not there: the others would wait for it one after the other.
-                    self._notices.release(list(left), self._owner)
                     return False
         finally:
-            self._record(drafts)
-            # Certainly not sent: nobody has begun with these.
-            self._notices.release(list(left), self._owner)
+            try:
+                self._record(drafts)
+            finally:
+                # Certainly not sent: nobody has begun with these.
+                self._notices.release(list(left), self._owner)
         return True
 
     def _prepare(
@@ -283,10 +288,15 @@ class NoticeSender:
             raise
         self._reached("notices.recorded")
 
-    def _append(self, drafts: Sequence[Draft]) -> None:
+    def _append(self, drafts: Sequence[Draft]) -> int:
+        """Append ``drafts``, durably; how many entries are new."""
+        new = 0
         for outcome in self._sequencer.append_many(drafts):
             if isinstance(outcome, Rejection):
                 log.error("notices.refused_by_ledger", reason=outcome.reason, code=outcome.code)
+            else:
+                new += outcome.created
+        return new
 
 
 class _EmailWay:

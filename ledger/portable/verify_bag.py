@@ -3,8 +3,8 @@
 Made from grantledger's core by its `scripts/portable`. Apache-2.0, the grantledger authors. Formats: its docs/exports.md.
 """
 import hashlib, hmac, json, os, re, stat, struct, sys
-from collections import namedtuple; from datetime import datetime; from datetime import timedelta; from datetime import timezone
-from hashlib import sha256; from itertools import islice
+from collections import namedtuple; from datetime import datetime; from datetime import timedelta; from hashlib import sha256
+from itertools import islice
 
 from verify import (
     CosignerKey, DEPTH_MAX, EMPTY_ROOT, ENTRY, ENTRY_BYTES_MAX, FormatError, HASH, HASH_BYTES, INTEGER_MAX, KeyRow, LedgerError, LogKey,
@@ -152,14 +152,16 @@ def read_oxum(data):  # How many bytes in how many files bag-info.txt says that 
 def _is_commitment(value): return isinstance(value, str) and _match_commitment(value) is not None
 # core.cells: Cells of a table as text that a spreadsheet shows and does not run (RFC 4180
 _match_formula = re.compile('[ ]*[=+@\t\r\n-]').match; _insert_inside = re.compile('([;\t\r\n][ ]*)(?=[=+@-])').sub
-_search_special = re.compile('[",;\t\r\n]').search
+_search_odd = re.compile('^[ ]*[=+@\t\r\n-]|[",;\t\r\n]').search; _search_special = re.compile('[",;\t\r\n]').search
 def safe_cell(value):  # value as the text of a cell that is no formula
     if value is None: return ''
     if isinstance(value, int) and (not isinstance(value, bool)): return str(value)
     text = str(value); inside = _insert_inside("\\1'", text) if _search_special(text) else text
     return f"'{inside}" if _match_formula(text) else inside
-def format_row(values): return ','.join([_quoted(safe_cell(value)) for value in values])  # The row of values without its line break
-def _quoted(cell): return '"' + cell.replace('"', '""') + '"' if _search_special(cell) else cell
+def format_row(values): return ','.join(['' if value is None else _format_cell(value) for value in values])
+def _format_cell(value):
+    if type(value) is str and (not _search_odd(value)): return value
+    cell = safe_cell(value); return '"' + cell.replace('"', '""') + '"' if _search_special(cell) else cell
 # core.flat: Entries as rows of flat tables, in which nothing is left out (exports, section 5.5)
 TEXT_COLUMNS = ('kind', 'uid', 'actor', 'via', 'account', 'developer', 'app', 'environment', 'endpoint', 'grant', 'subscription', 'delivery',
         'attempt', 'event', 'event_type', 'scope', 'private', 'channel', 'status', 'disclosure', 'by', 'worker', 'code', 'severity', 'reason',
@@ -169,13 +171,13 @@ OBSERVED_COLUMNS = ('host', 'port', 'path', 'sni', 'peer_ip', 'spki_sha256', 'si
 RECEIVED_COLUMNS = ('developer', 'app', 'environment', 'endpoint')
 COLUMNS = ('seq', *[f'{name}_utc' for name in TIME_COLUMNS], *TEXT_COLUMNS, *LIST_COLUMNS, *[f'observed_{name}' for name in OBSERVED_COLUMNS],
         *[f'received_by_{name}' for name in RECEIVED_COLUMNS], *[f'{name}_ms' for name in TIME_COLUMNS], 'leaf_hash', 'prev', 'other')
-_OWN = frozenset(('v', 'seq', 'prev', *TEXT_COLUMNS, *TIME_COLUMNS, *LIST_COLUMNS)); _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_OWN = frozenset(('v', 'seq', 'prev', *TEXT_COLUMNS, *TIME_COLUMNS, *LIST_COLUMNS)); _EPOCH = datetime(1970, 1, 1)
 _encode = json.JSONEncoder(sort_keys=True, separators=(',', ':')).encode
 def format_instant(at_ms):  # Milliseconds since 1970 in RFC 3339, None for what is no instant of a calendar
     if type(at_ms) is not int: return None
     try: moment = _EPOCH + timedelta(milliseconds=at_ms)
     except OverflowError: return None
-    return moment.strftime('%Y-%m-%dT%H:%M:%S.') + f'{at_ms % 1000:03d}Z'
+    return moment.isoformat(timespec='milliseconds') + 'Z'
 def flat_values(members, leaf_hash):  # The values of an entry under the heading :data:`COLUMNS`: texts, integers and None
     other = {name: value for name, value in members.items() if name not in _OWN}; observed = _nested(other, 'observed', OBSERVED_COLUMNS)
     received = _nested(other, 'received_by', RECEIVED_COLUMNS); times = [members.get(name) for name in TIME_COLUMNS]

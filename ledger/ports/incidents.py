@@ -36,8 +36,8 @@ EventKind = Literal["opened", "assessed", "status", "moment", "described", "deci
 class Incident:
     """An incident: one cause. ``revision`` is the last assessment's, 0 before the first.
 
-    ``cause`` is its class, ``cause_of`` what it is of, None where it is of the whole fleet. It counts exposures that begin
-    at ``from_entry`` or later: what lies before belongs to a concluded incident of the same cause. Times in ms UTC;
+    ``cause`` is its class, ``cause_of`` what it is of, None where it is of the whole fleet. It counts exposures that no
+    concluded incident of the same cause froze; ``from_entry`` is how far the last of those was assessed. Times in ms UTC;
     ``updated_at_ms`` is when its status or revision changed last.
     """
 

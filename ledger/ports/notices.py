@@ -155,7 +155,3 @@ class Notices(Protocol):
     def fetch_contacts(self, accounts: Sequence[str]) -> Mapping[str, Sequence[Contact]]:
         """What is kept of each of ``accounts`` (tags) that can be reached."""
         ...
-
-    def forget_person(self, account: str) -> None:
-        """Forget the addresses and notices of somebody who is being erased. Durable when this returns."""
-        ...

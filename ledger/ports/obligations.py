@@ -53,9 +53,9 @@ class Obligation:
 
     ``deliveries`` are on its list, whose lines have the RFC 6962 root ``list_root`` (hex); it holds every one below
     ``tree_size``. ``version`` counts its entries. ``acknowledged_at_ms``, ``reported_at_ms`` (said to be deleted, unsigned)
-    and ``attested_at_ms`` are when the developer first said so; ``attestation`` (SHA-256, hex) is the last one that counts,
-    ``attested_version`` the step that took it. ``overdue`` are the deadlines that were found to have passed, ``steps`` the steps of
-    escalation that were taken. ``held_from`` is the state before a hold, ``held_since_ms`` when it began, and
+    and ``attested_at_ms`` are when the developer said so; ``attestation`` (SHA-256, hex) is the last one that counts,
+    ``attested_version`` the step that took it. ``overdue`` are the deadlines that were found to have passed, ``steps`` the
+    steps of escalation that were taken. ``held_from`` is the state before a hold, ``held_since_ms`` when it began, and
     ``held_total_ms`` how long earlier holds lasted, by which the deadlines are later.
     """
 

@@ -79,7 +79,7 @@ def _bars(made: Mapping[str, Any]) -> list[Bar]:
         Bar(
             row["developer"],
             row["definite"] + row["possible"],
-            f"{number(row['definite'])} definite, {number(row['possible'])} possible",
+            number(row["definite"] + row["possible"]),
             "wrong",
         )
         for row in rows[:RECEIVERS_SHOWN]

@@ -63,8 +63,6 @@ _PUT_CONTACT = text(
     "DO UPDATE SET sealed = excluded.sealed, updated_at_ms = excluded.updated_at_ms"
 )
 _FORGET_CONTACT = text("DELETE FROM service_contacts WHERE account = :account AND medium = :medium")
-_FORGET_CONTACTS = text("DELETE FROM service_contacts WHERE account = :account")
-_FORGET_NOTICES = text("DELETE FROM service_incident_notices WHERE account = :account")
 
 LOAD = text(f"SELECT {_NOTICE} FROM service_incident_notices WHERE notice = :notice")
 LOAD_OF_ACCOUNT = text(
@@ -220,12 +218,6 @@ class SqlNotices:
         for row in sorted(rows, key=lambda row: (row[0], row[1])):
             found.setdefault(row[0], []).append(Contact(row[0], row[1], bytes(row[2]), row[3]))
         return found
-
-    def forget_person(self, account: str) -> None:
-        """Forget the addresses and notices of somebody who is being erased."""
-        with begin_write(self._engine, "forgetting notices") as connection:
-            connection.execute(_FORGET_CONTACTS, {"account": account})
-            connection.execute(_FORGET_NOTICES, {"account": account})
 
     def _notices(self, statement: Any, **values: str | int) -> list[IncidentNotice]:
         return [_notice(row) for row in fetch(self._engine, "reading notices", statement, **values)]

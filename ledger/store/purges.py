@@ -37,6 +37,8 @@ PURGES: tuple[Purge, ...] = (
     Purge("service_tokens", "tokens, sessions and texts that were consented to"),
     Purge("service_api_keys", "API keys", "role IN ('person', 'business') AND subject = :account"),
     Purge("service_notices", "notices in the inbox"),
+    Purge("service_incident_notices", "notices about incidents"),
+    Purge("service_contacts", "addresses"),
     Purge("service_canaries", "canaries: what opens their commitments"),
     Purge("service_apps", "ownership of apps", "owner_account = :account", "owner_account = NULL"),
     Purge(
@@ -47,13 +49,16 @@ PURGES: tuple[Purge, ...] = (
     ),
 )
 
-CONTACTS: tuple[Purge, ...] = ()
-"""Those of :data:`PURGES` that are addresses, for ``retention.contacts``; the tables have a column ``account``."""
+CONTACTS: tuple[Purge, ...] = tuple(one for one in PURGES if one.table == "service_contacts")
+"""Those of :data:`PURGES` that are addresses, for ``retention.contacts``."""
 
 KEPT: Mapping[str, str] = MappingProxyType(
     {
-        "service_events.subjects": "tags of others in an account's events, whose bodies are under that account's key",
-        "service_webhooks.webhook": "no tag",
+        "service_events.subjects": "others in an account's events: the bodies are under that account's key",
+        "service_incident_deliveries.account": "a frozen finding set, whose root stands in the log",
+        "service_incident_deliveries.subjects": "likewise",
+        "service_incident_people.account": "likewise",
+        "service_obligation_lines.account": "what a developer has to delete: the list's root stands in the log",
         "privacy_erasures.account": "who was erased, by whom, and when: as the log has it",
         "privacy_holds.account": "who must not be erased: as the log has it",
     }

@@ -19,14 +19,13 @@ import re
 import smtplib
 import socket
 import ssl
+from base64 import encodebytes
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
+from email.header import Header
 from email.utils import format_datetime
-from typing import Any
+from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
 from ledger.errors import SettingsError
@@ -35,6 +34,7 @@ from ledger.ports.surroundings import Clock
 from ledger.transport.tls import client_context
 
 TIMEOUT_S = 30.0
+LINE_BYTES_MAX = 900
 _PORTS = {"smtps": 465, "smtp": 587, "smtp+insecure": 25}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SETTING = "GRANTLEDGER_SMTP_URL"
@@ -208,17 +208,22 @@ class SmtpConnection:
         return Handed("accepted") if code == 250 else _refusal(code)
 
     def _compose(self, mail: Mail) -> bytes:
-        message = EmailMessage(policy=SMTP)
-        message["From"] = Address(addr_spec=self._sender)
-        message["To"] = Address(addr_spec=mail.to)
-        message["Subject"] = mail.subject
-        message["Date"] = format_datetime(datetime.fromtimestamp(self._clock.now_ms() // 1_000, UTC))
-        # The same each time, so that mail systems that look for doubles find them.
-        message["Message-ID"] = f"<{mail.message}@{self._domain}>"
-        message["Auto-Submitted"] = "auto-generated"
-        message.set_content(mail.text)
-        composed: Any = message.as_bytes()
-        return bytes(composed)
+        when = format_datetime(datetime.fromtimestamp(self._clock.now_ms() // 1_000, UTC))
+        encoding, body = _encode_text(mail.text)
+        # Written out: each is ASCII on one line by now, and the library would parse and fold each anew.
+        headers = (
+            f"From: {self._sender}",
+            f"To: {mail.to}",
+            f"Subject: {_encode_subject(mail.subject)}",
+            f"Date: {when}",
+            # The same each time, so that mail systems that look for doubles find them.
+            f"Message-ID: <{mail.message}@{self._domain}>",
+            "Auto-Submitted: auto-generated",
+            "MIME-Version: 1.0",
+            'Content-Type: text/plain; charset="utf-8"',
+            f"Content-Transfer-Encoding: {encoding}",
+        )
+        return "\r\n".join(headers).encode("ascii") + b"\r\n\r\n" + body
 
     def _reset(self) -> None:
         try:
@@ -235,3 +240,17 @@ class SmtpConnection:
 
 def _refusal(code: int) -> Handed:
     return Handed("refused", f"smtp.{code}", is_final=500 <= code < 600)
+
+
+@lru_cache(maxsize=64)
+def _encode_subject(subject: str) -> str:
+    """``subject`` on one line, whatever it holds, in the encoding of RFC 2047 where it needs one."""
+    return Header(" ".join(subject.split()), header_name="Subject").encode(linesep="\r\n")
+
+
+def _encode_text(text: str) -> tuple[str, bytes]:
+    """The body that says ``text``, and its encoding (RFC 2045): as it is where every server takes that."""
+    data = text.replace("\n", "\r\n").encode()
+    if text.isascii() and all(len(line) <= LINE_BYTES_MAX for line in text.split("\n")):
+        return "7bit", data
+    return "base64", encodebytes(data).replace(b"\n", b"\r\n")

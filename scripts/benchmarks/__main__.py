@@ -228,6 +228,21 @@ def bench_export(options: argparse.Namespace, scratch: Path) -> Row:
     return export.bench_export(options, scratch)
 
 
+def bench_incident(options: argparse.Namespace, scratch: Path) -> Row:
+    """Verify a log, open the incident that a misrouting in it is, and freeze its findings; 50,000 people a million."""
+    from benchmarks import incident
+
+    return incident.bench_incident(options, scratch)
+
+
+def bench_notices(options: argparse.Namespace, scratch: Path) -> Row:
+    """Tell ``--entries`` people of an incident: queue an inbox notice and an e-mail each, and send all to a local server."""
+    from benchmarks import notices
+
+    done, result = notices.bench_notices(options, scratch)
+    return row("notices queued and sent, half of them by e-mail", done, result)
+
+
 BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "append": (bench_append, 200_000),
     "callers": (bench_callers, 20_000),
@@ -243,6 +258,8 @@ BENCHES: dict[str, tuple[Callable[[argparse.Namespace, Path], Row], int]] = {
     "monitor": (bench_monitor, 1_000_000),
     "drill": (bench_drill, 10),
     "export": (bench_export, 1_000_000),
+    "incident": (bench_incident, 1_000_000),
+    "notices": (bench_notices, 20_000),
 }
 
 

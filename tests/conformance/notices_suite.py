@@ -182,18 +182,6 @@ class NoticesSuite:
         assert notices.forget_contact(tag("ann"), "email")
         assert not notices.forget_contact(tag("ann"), "email")
 
-    def test_nothing_is_kept_of_somebody_who_is_erased(self, engine: Engine, notices: Notices) -> None:
-        notices.put_contact(Contact(tag("ann"), "email", b"x", 1))
-        self.apply(
-            engine,
-            notices.put(incident_notice("n-1", medium="inbox", state="sent")),
-            notices.put(incident_notice("n-2", account=tag("bob"))),
-        )
-        notices.forget_person(tag("ann"))
-        assert notices.fetch_contacts([tag("ann")]) == {}
-        assert notices.load("n-1") is None
-        assert notices.load("n-2") is not None
-
     def test_a_value_that_no_table_can_keep_is_refused(self, notices: Notices) -> None:
         with pytest.raises(RejectedError):
             notices.put(incident_notice("n" * 65))

@@ -23,6 +23,7 @@ from ledger.store.signing_keys import SqlSigningKeys
 from ledger.vault.commitments import event_tag
 from ledger.vault.sealing import VaultSealing
 from ledger.wiring.surroundings import SYSTEM_RANDOMNESS
+from tests.conformance.notice_samples import fill_notices
 from tests.conformance.service_databases import TABLES, OnPostgresql, OnSqlite
 from tests.conformance.service_samples import (
     NOW_MS,
@@ -54,6 +55,8 @@ SECRETS = {
     "the nonce": "nonce-1414213",
     "the canary's marker": "marker-5772156649",
     "the bucket": "bucket-of-198.51.100.7",
+    "the address": "ann.of.the.harbour@a.example",
+    "the remark": "our officer is Jane Doe",
 }
 
 
@@ -115,6 +118,7 @@ def fill(engine: Engine) -> None:
     credentials.count_call(SECRETS["the bucket"], NOW_MS, 15)
     signing = sealing.seal_secret("webhook/1/1", SECRETS["the signing key"])
     SqlSigningKeys(engine).add(SigningKey("1", 1, signing, NOW_MS), NOW_MS)
+    fill_notices(engine, sealing, ann, SECRETS["the address"], SECRETS["the remark"])
 
 
 class Secrets:

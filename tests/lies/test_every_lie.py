@@ -59,6 +59,7 @@ def test_no_lie_is_left_untried(lie: Callable[..., object]) -> None:
         if lie not in TOLD_LIES and not chance.pick(3):
             trial.tell(TOLD_LIES[chance.pick(len(TOLD_LIES))], chance)
         trial.tell(lie, chance)
+        assert trial.judged[-1] == lie.__name__
     finally:
         trial.close()
 

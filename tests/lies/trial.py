@@ -36,13 +36,14 @@ def template() -> Path:
 
 
 class Trial:
-    """``left`` is what the lies so far have left in the ledger, findings by code."""
+    """``left`` is what the lies so far have left in the ledger, findings by code; ``judged`` is what was told and found out."""
 
     def __init__(self) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="lying-"))
         self.place = Place(self.scratch / "place", template())
         self.watchers = Watchers(self.place)
         self.left: Counter[str] = Counter()
+        self.judged: list[str] = []
 
     def begin(self, developer: str) -> None:
         """Somebody grants something, it is used, sealed and copied."""
@@ -132,6 +133,7 @@ class Trial:
             self.force(lie, self.stage(draw))
         else:
             lie(self.stage(draw))
+        self.judged.append(lie.__name__)
 
     def tell_upon(
         self, first: Callable[[Stage], Forced], second: Callable[[Stage], Told], draw: Draw

@@ -1,230 +1,145 @@
-"""A served ledger on which deliveries really went to the wrong developer, and an incident of them with a frozen set."""
+"""A ledger with history from files, verified, and the desk that opens incidents from it."""
 
 from __future__ import annotations
 
+import io
 import json
-import sys
-from collections.abc import Mapping, Sequence
-from functools import cached_property
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from ledger.engines.codec import MsgspecCodec
-from ledger.gateway.parties import NewApp
-from ledger.incidents.policies import DAY_MS, HOUR_MS, Policies
+from ledger.core import canonical
+from ledger.incidents.incidents import Evidence, IncidentDesk
 from ledger.ingest.sources import open_source
-from ledger.ports import Subject
-from ledger.ports.incidents import AffectedPerson, Assessment, ExposedDelivery, Incident
-from ledger.ports.registry import Webhook
+from ledger.service_settings import load_service_settings
+from ledger.settings import load_settings
 from ledger.store.incidents import SqlIncidents
-from ledger.wiring.duties import Duties
-from ledger.wiring.service import Service
-from ledger.wiring.surroundings import SYSTEM_CLOCK
-from tests.support.service_world import HOOK, ServiceWorld
+from ledger.verifying import Asked, run_verification
+from ledger.verifying import open_source as open_log
+from ledger.wiring import SYSTEM_RANDOMNESS, create_ledger
+from ledger.wiring.incidents import IncidentParts
+from ledger.wiring.service import Service, open_service
 
-INCIDENT = "i-1"
-OPERATOR = "operator:test"
-GRANTING, OTHERS = "783214", ("5550001", "5550002")
+ORIGIN = "ledger.example/incidents"
+START_MS = 1_496_325_600_000
+NOW_MS = 1_536_537_600_000
+BY = "operator:eve"
+
+Record = Mapping[str, Any]
 
 
-class LateClock:
-    """The system's clock, later by as much as a test says."""
+class StandingClock:
+    """A clock that stands until somebody moves it."""
 
-    def __init__(self) -> None:
-        self.later_ms = 0
+    def __init__(self, now_ms: int = NOW_MS) -> None:
+        self.ms = now_ms
 
     def now_ms(self) -> int:
-        return SYSTEM_CLOCK.now_ms() + self.later_ms
+        return self.ms
+
+
+def parties(*names: str) -> list[Record]:
+    """Developers ``dev-<name>``, each with an app and an endpoint."""
+    found: list[Record] = []
+    for name in names:
+        at = {"at": "2017-05-01T00:00:00Z"}
+        found += [
+            {"kind": "developer.registered", "developer": f"dev-{name}", **at},
+            {"kind": "app.registered", "app": f"app-{name}", "developer": f"dev-{name}", **at},
+            {
+                "kind": "endpoint.registered", "endpoint": f"wh-{name}", "app": f"app-{name}",
+                "environment": "prod", "url": f"https://{name}.example/hook", **at,
+            },
+        ]  # fmt: skip
+    return found
+
+
+def grant(number: int, account: str, developer: str = "a", **more: Any) -> Record:
+    return {
+        "kind": "grant.issued", "grant": f"g-{number}", "account": account, "developer": f"dev-{developer}",
+        "app": f"app-{developer}", "environment": "prod", "scopes": ["posts", "direct_messages"],
+        "at": "2017-05-02T00:00:00Z", **more,
+    }  # fmt: skip
+
+
+def delivery(number: int, account: str, *, host: str | None = "a", meant: str = "a", **more: Any) -> Record:
+    """A delivery meant for the developer ``meant`` that was seen at ``host``; nobody saw where, with None."""
+    seen = {} if host is None else {
+        "observed": {"host": f"{host}.example", "sni": f"{host}.example", "port": 443, "path": "/hook"}
+    }  # fmt: skip
+    return {
+        "kind": "delivery.imported", "delivery": f"d-{number}", "event": f"e-{number}",
+        "event_type": "direct_message_events", "account": account, "subjects": [f"9{account}"], "private": True,
+        "endpoint": f"wh-{meant}", "attempt": 1, "started_at": START_MS + number * 1_000, "status": 200,
+        "disclosure": "confirmed", **seen, **more,
+    }  # fmt: skip
 
 
 class IncidentWorld:
-    """Deliveries of one account, meant for ``right``, that ``wrong`` received; close it, or use ``with``.
+    """A ledger in ``directory``, or in the empty database ``database``; close it, or use ``with``."""
 
-    ``incident`` is assessed with all of them, ``people`` are the account and the two others in them.
-    """
-
-    def __init__(self, directory: Path, *, deliveries: int = 4, **options: Any) -> None:
+    def __init__(self, directory: Path, records: Iterable[Record] = (), database: str | None = None) -> None:
         self.directory = directory
-        self.clock = LateClock()
-        self.world = ServiceWorld(directory, **options)
-        self.service: Service = self.world.service
-        self.service.clock = self.service.ledger.clock = self.clock
-        self.right: NewApp = self.world.new_app("DeskLine")
-        self.wrong: NewApp = self.world.new_app("OtherDesk")
-        self.hook_right: Webhook = self.world.new_webhook(self.right, "a.example")
-        self.hook_wrong: Webhook = self.world.new_webhook(self.wrong, "b.example")
-        self.account: Subject = self.world.new_account(GRANTING)
-        self.world.subscribe(self.right, self.hook_right, self.account)
-        self.misdeliver([f"d-{number}" for number in range(deliveries)])
-        self.set_policies()
-        self.assess()
+        environment = {
+            "GRANTLEDGER_DB": database or str(directory / "ledger.db"),
+            "GRANTLEDGER_KEY_FILE": str(directory / "operator.key"),
+            "GRANTLEDGER_LOG_KEY_FILE": str(directory / "log.key"),
+            "GRANTLEDGER_CHECKPOINT_FILE": str(directory / "checkpoint"),
+            "GRANTLEDGER_STATE_DIR": str(directory / "state"),
+        }
+        self.clock = StandingClock()
+        self.settings = load_settings(environment)
+        self.service_settings = load_service_settings(environment)
+        create_ledger(self.settings, ORIGIN, clock=self.clock)
+        self.service: Service = self.open()
+        self.add(records)
+
+    def open(self) -> Service:
+        """Another process on the same ledger."""
+        return open_service(
+            self.settings, self.service_settings, clock=self.clock, randomness=SYSTEM_RANDOMNESS
+        )
+
+    def restart(self) -> None:
+        """Close the service and open it again."""
+        self.service.close()
+        self.service = self.open()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        self.world.close()
-
-    @cached_property
-    def incidents(self) -> SqlIncidents:
-        return SqlIncidents(self.service.ledger.engine)
+        self.service.close()
 
     @property
-    def duties(self) -> Duties:
-        return self.service.duties
+    def parts(self) -> IncidentParts:
+        return self.service.incidents
 
     @property
-    def developer(self) -> str:
-        """Who received what it should not have."""
-        return self.wrong.app.developer
+    def desk(self) -> IncidentDesk:
+        return self.service.incidents.desk
 
     @property
-    def people(self) -> list[str]:
-        """The tags of everybody affected, sorted."""
-        found = self.service.vault.find([GRANTING, *OTHERS])
-        return sorted(one.tag for one in found.values())
+    def book(self) -> SqlIncidents:
+        return self.service.incidents.book
 
-    def misdeliver(self, names: Sequence[str], **changed: Any) -> None:
-        """Deliveries for ``right`` that ended at ``wrong``, recorded as another system reports them."""
-        now_ms = self.clock.now_ms()
-        lines = [
-            json.dumps(
-                {
-                    "kind": "delivery.imported",
-                    "delivery": name,
-                    "event": f"e-{name}",
-                    "event_type": "direct_message_events",
-                    "account": GRANTING,
-                    "subjects": list(OTHERS),
-                    "private": True,
-                    "endpoint": self.hook_right.webhook,
-                    "attempt": 1,
-                    "started_at": now_ms,
-                    "ended_at": now_ms,
-                    "observed": {"host": "b.example", "port": 443, "path": HOOK},
-                    "status": 200,
-                    **changed,
-                }
-            )
-            for name in names
-        ]
-        path = self.directory / f"{names[0]}.jsonl"
-        path.write_text("\n".join(lines) + "\n")
-        report = self.service.ledger.import_from(open_source(str(path), sys.stdin.buffer))
-        assert report.rejected == 0, report
-        self.service.ledger.sequencer.catch_up()
-        self.service.ledger.sealer.seal()
+    def add(self, records: Iterable[Record]) -> None:
+        """Import ``records``; all of them go in."""
+        lines = "".join(json.dumps(one) + "\n" for one in records).encode()
+        if lines:
+            path = self.directory / "records.jsonl"
+            path.write_bytes(lines)
+            report = self.service.ledger.import_from(open_source(str(path), io.BytesIO()))
+            assert report.rejected == 0, report
 
-    def set_policies(self) -> None:
-        policies = Policies(self.service.ledger.sequencer, self.incidents, self.clock)
-        for name, period_ms in (
-            ("deletion_ack", 24 * HOUR_MS),
-            ("deletion_done", 7 * DAY_MS),
-            ("deletion_attest", 10 * DAY_MS),
-        ):
-            policies.set(name, None, period_ms, OPERATOR)
+    def evidence(self, **more: Any) -> Evidence:
+        """A verification of the log as it is."""
+        asked = Asked(engine="scalar", with_index=False, remember=False)
+        source = open_log(self.settings, asked)
+        verified = run_verification(self.settings, asked, lambda *_: None, source=source)
+        return Evidence(verified, source, **more)
 
-    def entries(self, *kinds: str) -> list[Any]:
-        """The entries of ``kinds``, in order."""
-        store, codec = self.service.ledger.store, MsgspecCodec()
-        found: list[Any] = [codec.decode(row.data) for row in store.fetch_range(0, store.size())]
-        return [entry for entry in found if entry.kind in kinds]
-
-    def assess(self) -> int:
-        """Freeze all misdeliveries that there are as the next revision of the incident; its number."""
-        exposed = [
-            ExposedDelivery(
-                position=place,
-                delivery=entry.delivery,
-                attempt=entry.attempt,
-                code="WRONG_DEVELOPER",
-                verdict="UNAUTHORIZED",
-                evidence="definite",
-                account=entry.account,
-                subjects=tuple(entry.subjects),
-                developer=entry.developer,
-                received_by=entry.received_by.developer,
-                candidates=(),
-                app=self.right.app.app,
-                endpoint=entry.endpoint,
-                event_type=entry.event_type,
-                private=entry.private,
-                started_at_ms=entry.started_at,
-                seqs=(entry.seq,),
-            )
-            for place, entry in enumerate(self.entries("delivery.imported"))
-        ]
-        return put_assessment(self.service, self.incidents, exposed, self.clock.now_ms())
-
-    def notices(self) -> Mapping[str, int]:
-        """How many notices there are, by ``medium state``."""
-        counts = self.duties.notices.count(INCIDENT)
-        return {f"{one.medium} {one.state}": one.notices for one in counts}
-
-
-def put_assessment(
-    service: Service, incidents: SqlIncidents, exposed: Sequence[ExposedDelivery], now_ms: int
-) -> int:
-    """Freeze ``exposed`` as the next revision of :data:`INCIDENT`, which is made where it is not there; its number."""
-    found = incidents.load(INCIDENT)
-    if found is None:
-        made = Incident(INCIDENT, "wrong_developer", None, 0, "detected", 0, now_ms, now_ms)
-        service.registry.apply([incidents.put_incident(made)])
-    revision = 1 if found is None else found.revision + 1
-    people = people_of(exposed)
-    staging = incidents.stage(INCIDENT, now_ms)
-    incidents.stage_deliveries(staging, exposed)
-    incidents.stage_people(staging, people)
-    assessment = Assessment(
-        incident=INCIDENT,
-        revision=revision,
-        tree_size=service.ledger.store.size() - 1,
-        root="0" * 64,
-        rule_set="r",
-        rule_set_sha256="0" * 64,
-        query="{}",
-        findings=len(exposed),
-        findings_root="0" * 64,
-        window_from_ms=0,
-        window_to_ms=now_ms,
-        accounts_definite=1,
-        accounts_possible=0,
-        others_definite=len(people) - 1,
-        others_possible=0,
-        people=len(people),
-        deliveries=len(exposed),
-        copies=len(exposed),
-        active_accounts=1,
-        breakdown={},
-        assessed_at_ms=now_ms,
-    )
-    service.registry.apply(
-        [
-            incidents.put_assessment(assessment, staging),
-            incidents.put_revision(INCIDENT, revision, now_ms),
-        ]
-    )
-    return revision
-
-
-def people_of(exposed: Sequence[ExposedDelivery]) -> list[AffectedPerson]:
-    """Everybody in ``exposed``, once."""
-    seen: dict[str, list[ExposedDelivery]] = {}
-    for one in exposed:
-        for tag in {*one.subjects, *([one.account] if one.account else [])}:
-            seen.setdefault(tag, []).append(one)
-    return [
-        AffectedPerson(
-            account=tag,
-            is_definite=True,
-            is_granting=any(one.account == tag for one in its),
-            is_other=any(one.account != tag for one in its),
-            deliveries=len(its),
-            first_at_ms=min(one.started_at_ms for one in its),
-            last_at_ms=max(one.started_at_ms for one in its),
-            received_by=tuple(sorted({one.received_by for one in its if one.received_by})),
-            event_types=tuple(sorted({one.event_type for one in its if one.event_type})),
-            private=any(one.private for one in its),
-        )
-        for tag, its in sorted(seen.items())
-    ]
+    def entries(self, *kinds: str) -> list[dict[str, Any]]:
+        store = self.service.ledger.store
+        members = (canonical.decode(row.data) for row in store.fetch_range(0, store.size()))
+        return [each for each in members if each["kind"] in kinds or not kinds]

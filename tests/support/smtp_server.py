@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ssl
+from asyncio import Transport
 from dataclasses import dataclass, field
 from email import message_from_bytes
-from email.message import Message
+from email.message import EmailMessage
 from email.policy import default
 from pathlib import Path
 from typing import Any, Self
@@ -25,7 +26,7 @@ FROM = "notices@ledger.example"
 class Mailbox:
     """What arrived, in order; ``answer`` is said to each message, ``refuse`` to recipients by address."""
 
-    arrived: list[tuple[str, Message]] = field(default_factory=list)
+    arrived: list[tuple[str, EmailMessage]] = field(default_factory=list)
     connections: int = 0
     answer: str = "250 OK"
     refuse: dict[str, str] = field(default_factory=dict)
@@ -33,7 +34,7 @@ class Mailbox:
     """Take the message and go away without an answer."""
     logins: list[bytes] = field(default_factory=list)
 
-    def to(self, address: str) -> list[Message]:
+    def to(self, address: str) -> list[EmailMessage]:
         return [message for recipient, message in self.arrived if recipient == address]
 
     async def handle_RCPT(  # noqa: N802 - the server's name for it
@@ -53,7 +54,7 @@ class Mailbox:
             for address in envelope.rcpt_tos:
                 self.arrived.append((address, message_from_bytes(content, policy=default)))
         if self.is_cutting:
-            assert server.transport is not None
+            assert isinstance(server.transport, Transport)
             server.transport.abort()
         return self.answer
 
@@ -67,7 +68,7 @@ class Mailbox:
 class _Counting(Controller):
     def factory(self) -> Any:
         self.handler.connections += 1
-        return super().factory()
+        return super().factory()  # type: ignore[no-untyped-call]
 
 
 class MailWorld:

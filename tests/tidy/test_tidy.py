@@ -35,7 +35,7 @@ TEXT_SUFFIXES = {
     ".txt",
 }
 NOT_SOURCE = {"build", "dist", "node_modules", "reenactment-out"}
-ASSERTING_CALLS = re.compile(r"^(check|assert)_|^(raises|warns|fail)$")
+ASSERTING_CALLS = re.compile(r"^(check|assert)_|^(raises|warns|fail|run_state_machine_as_test)$")
 
 
 def walk(*tops: str) -> Iterator[Path]:

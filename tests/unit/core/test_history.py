@@ -35,7 +35,6 @@ def test_deliveries_and_the_logs_own_entries_are_passed_over() -> None:
         "delivery.",
         "export.",
         "finding.",
-        "hold.",
         "incident.",
         "index.",
         "key.",
@@ -43,7 +42,6 @@ def test_deliveries_and_the_logs_own_entries_are_passed_over() -> None:
         "notice.",
         "obligation.",
         "policy.",
-        "subject.",
     )
     for kind in KINDS:
         is_silent = kind.startswith(silent) or kind in SECOND_SOURCE_KINDS

@@ -86,8 +86,10 @@ def test_the_contained_script_proves_it_with_the_standard_library_alone(
 
 
 def test_checking_leaves_no_file_in_the_bag(world: ExportWorld, whole: Path) -> None:
+    before = sorted(path for path in whole.rglob("*"))
     offline(whole)
     world.check(whole)
+    assert sorted(path for path in whole.rglob("*")) == before
 
 
 def test_without_a_key_the_script_says_that_this_is_self_consistency_only(whole: Path) -> None:

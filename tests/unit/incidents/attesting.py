@@ -11,14 +11,14 @@ from ledger.ports.obligations import Obligation
 from ledger.receiver.attesting import sign_attestation
 from ledger.receiver.receipts import public_key_of
 from ledger.vault.ed25519 import Ed25519Signer
-from tests.support.incident_world import IncidentWorld
+from tests.support.duties_world import DutiesWorld
 from tests.support.service_world import ORIGIN
 
 KEY = Ed25519Signer("dev", Ed25519PrivateKey.from_private_bytes(b"k" * 32))
 OTHER_KEY = Ed25519Signer("dev", Ed25519PrivateKey.from_private_bytes(b"o" * 32))
 
 
-def register(world: IncidentWorld) -> None:
+def register(world: DutiesWorld) -> None:
     """Let the world's wrong recipient sign attestations with :data:`KEY`."""
     world.duties.attestations.set_key(world.developer, public_key_of(KEY), "developer:key")
 

@@ -12,34 +12,34 @@ from ledger.errors import FormatError, RejectedError, SignatureError
 from ledger.gateway.canaries import Sighting
 from ledger.incidents.attestations import Claim, claim_at, count_claims
 from ledger.ports.obligations import Obligation
-from tests.support.incident_world import INCIDENT, OPERATOR, IncidentWorld
+from tests.support.duties_world import INCIDENT, OPERATOR, DutiesWorld
 from tests.unit.incidents.attesting import KEY, OTHER_KEY, register, signed
 
 BY = "developer:key"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[IncidentWorld]:
-    with IncidentWorld(tmp_path) as made:
+def world(tmp_path: Path) -> Iterator[DutiesWorld]:
+    with DutiesWorld(tmp_path) as made:
         register(made)
         yield made
 
 
 @pytest.fixture
-def obligation(world: IncidentWorld) -> Obligation:
+def obligation(world: DutiesWorld) -> Obligation:
     (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
     return opened.obligation
 
 
-def take(world: IncidentWorld, obligation: Obligation, item: Any) -> Obligation:
+def take(world: DutiesWorld, obligation: Obligation, item: Any) -> Obligation:
     return world.duties.attestations.take(obligation, item, BY)
 
 
-def codes(world: IncidentWorld) -> list[str]:
+def codes(world: DutiesWorld) -> list[str]:
     return [entry.code for entry in world.entries("finding.recorded")]
 
 
-def receipt(world: IncidentWorld, delivery: str) -> int:
+def receipt(world: DutiesWorld, delivery: str) -> int:
     """A receipt of the wrong recipient for ``delivery`` is recorded; its number."""
     from ledger.core.dsse import Envelope, format_envelope
     from ledger.core.receipts import RECEIPT_TYPE, Receipt, statement_of
@@ -48,7 +48,7 @@ def receipt(world: IncidentWorld, delivery: str) -> int:
 
     world.service.receipts.set_key(world.developer, public_key_of(KEY), BY)
     told = Receipt(ORIGIN, delivery, world.developer, "b.example", 1_700_000_000_000, None)
-    unsigned = Envelope(RECEIPT_TYPE, statement_of(told), bytes(64))
+    unsigned = Envelope(RECEIPT_TYPE, statement_of(ORIGIN, told.members()), bytes(64))
     envelope = unsigned._replace(signature=KEY.sign(unsigned.signed_bytes()))
     (result,) = world.service.receipts.take([format_envelope(envelope, "")], world.developer, BY)
     assert type(result).__name__ == "Taken", result
@@ -56,7 +56,7 @@ def receipt(world: IncidentWorld, delivery: str) -> int:
 
 
 def test_a_signed_attestation_is_an_entry_and_names_nobody_in_it(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     made = take(world, obligation, signed(obligation))
     assert (made.state, made.acknowledged_at_ms is not None) == ("ATTESTED", True)
@@ -69,14 +69,14 @@ def test_a_signed_attestation_is_an_entry_and_names_nobody_in_it(
     assert codes(world) == []
 
 
-def test_the_same_attestation_again_changes_nothing(world: IncidentWorld, obligation: Obligation) -> None:
+def test_the_same_attestation_again_changes_nothing(world: DutiesWorld, obligation: Obligation) -> None:
     made = take(world, obligation, signed(obligation))
     assert take(world, made, signed(obligation)) == made
     assert len(world.entries("obligation.attested")) == 1
 
 
 def test_another_key_is_recorded_as_invalid_and_moves_nothing(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     item = signed(obligation, key=OTHER_KEY)
     for _ in range(2):
@@ -99,7 +99,7 @@ def test_another_key_is_recorded_as_invalid_and_moves_nothing(
     ],
 )
 def test_what_is_signed_about_something_else_is_refused_and_leaves_nothing(
-    world: IncidentWorld, obligation: Obligation, changed: dict[str, str], what: str
+    world: DutiesWorld, obligation: Obligation, changed: dict[str, Any], what: str
 ) -> None:
     with pytest.raises(RejectedError, match=what):
         take(world, obligation, signed(obligation, **changed))
@@ -110,14 +110,14 @@ def test_what_is_signed_about_something_else_is_refused_and_leaves_nothing(
 def test_a_receipts_key_does_not_sign_attestations(tmp_path: Path) -> None:
     from ledger.receiver.receipts import public_key_of
 
-    with IncidentWorld(tmp_path) as world:
+    with DutiesWorld(tmp_path) as world:
         (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
         world.service.receipts.set_key(world.developer, public_key_of(KEY), BY)
         with pytest.raises(RejectedError, match="no key to sign attestations"):
             take(world, opened.obligation, signed(opened.obligation))
 
 
-def test_each_line_is_said_something_of(world: IncidentWorld, obligation: Obligation) -> None:
+def test_each_line_is_said_something_of(world: DutiesWorld, obligation: Obligation) -> None:
     claims = (Claim(0, 1, "deleted"), Claim(2, 2, "forwarded", ("Acme",)), Claim(3, 3, "retained_legal"))
     made = take(world, obligation, signed(obligation, claims=claims))
     assert made.attestation is not None
@@ -147,7 +147,7 @@ def test_each_line_is_said_something_of(world: IncidentWorld, obligation: Obliga
     ],
 )
 def test_a_line_left_out_or_said_twice_is_malformed(
-    world: IncidentWorld, obligation: Obligation, claims: tuple[Claim, ...]
+    world: DutiesWorld, obligation: Obligation, claims: tuple[Claim, ...]
 ) -> None:
     with pytest.raises(FormatError):
         take(world, obligation, signed(obligation, claims=claims))
@@ -165,7 +165,7 @@ def test_a_line_left_out_or_said_twice_is_malformed(
     ],
 )
 def test_what_no_attestation_says_is_malformed(
-    world: IncidentWorld, obligation: Obligation, changed: dict[str, Any]
+    world: DutiesWorld, obligation: Obligation, changed: dict[str, Any]
 ) -> None:
     with pytest.raises(FormatError):
         take(world, obligation, signed(obligation, **changed))
@@ -174,7 +174,7 @@ def test_what_no_attestation_says_is_malformed(
     assert world.entries("obligation.attested") == []
 
 
-def test_a_later_receipt_contradicts(world: IncidentWorld, obligation: Obligation) -> None:
+def test_a_later_receipt_contradicts(world: DutiesWorld, obligation: Obligation) -> None:
     assert world.duties.contradictions.run_once() == 0
     take(world, obligation, signed(obligation))
     assert world.duties.contradictions.run_once() == 0
@@ -189,7 +189,7 @@ def test_a_later_receipt_contradicts(world: IncidentWorld, obligation: Obligatio
     assert (finding.code, finding.delivery) == ("ATTESTATION_CONTRADICTED", "d-1")
 
 
-def test_a_receipt_of_before_does_not(world: IncidentWorld, obligation: Obligation) -> None:
+def test_a_receipt_of_before_does_not(world: DutiesWorld, obligation: Obligation) -> None:
     receipt(world, "d-1")
     take(world, obligation, signed(obligation))
     assert world.duties.contradictions.run_once() == 0
@@ -197,7 +197,7 @@ def test_a_receipt_of_before_does_not(world: IncidentWorld, obligation: Obligati
 
 
 def test_what_is_kept_for_legal_reasons_is_not_contradicted(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     claims = (Claim(0, 1, "retained_legal"), Claim(2, 3, "deleted"))
     take(world, obligation, signed(obligation, claims=claims))
@@ -208,7 +208,7 @@ def test_what_is_kept_for_legal_reasons_is_not_contradicted(
 
 
 def test_another_developers_receipt_is_nothing_to_this_one(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     take(world, obligation, signed(obligation))
     receipt(world, "d-other")
@@ -216,7 +216,7 @@ def test_another_developers_receipt_is_nothing_to_this_one(
 
 
 def test_a_canary_that_turns_up_later_contradicts_even_a_closed_obligation(tmp_path: Path) -> None:
-    with IncidentWorld(tmp_path) as world:
+    with DutiesWorld(tmp_path) as world:
         register(world)
         keeper = world.service.canaries
         canary = keeper.plant("990000000000000001", world.right.app.app)

@@ -13,38 +13,36 @@ from ledger.errors import RejectedError
 from ledger.gateway.offered import OfferedEvent
 from ledger.incidents.policies import DAY_MS
 from ledger.ports.obligations import Obligation
-from tests.support.incident_world import GRANTING, INCIDENT, OPERATOR, IncidentWorld
+from tests.support.duties_world import GRANTING, INCIDENT, OPERATOR, DutiesWorld
 from tests.support.service_world import payload, wait_for
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[IncidentWorld]:
-    with IncidentWorld(tmp_path) as made:
+def world(tmp_path: Path) -> Iterator[DutiesWorld]:
+    with DutiesWorld(tmp_path) as made:
         yield made
 
 
 @pytest.fixture
-def obligation(world: IncidentWorld) -> Obligation:
+def obligation(world: DutiesWorld) -> Obligation:
     (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
     return opened.obligation
 
 
-def late(world: IncidentWorld, obligation: Obligation, days: int = 2) -> Obligation:
+def late(world: DutiesWorld, obligation: Obligation, days: int = 2) -> Obligation:
     world.clock.later_ms = days * DAY_MS
     world.duties.escalation.run_once()
     return world.duties.obligations.load(obligation.obligation)
 
 
-def offer(world: IncidentWorld) -> None:
+def offer(world: DutiesWorld) -> None:
     """An event of the account, which dispatching then has to decide about."""
     body = {"for_user_id": GRANTING, "follow_events": payload("follow_events")["follow_events"]}
     text = json.dumps(body)
     world.service.intake.accept([OfferedEvent(json.loads(text), text.encode())])
 
 
-def test_a_deadline_that_passed_while_nobody_ran_is_found(
-    world: IncidentWorld, obligation: Obligation
-) -> None:
+def test_a_deadline_that_passed_while_nobody_ran_is_found(world: DutiesWorld, obligation: Obligation) -> None:
     made = late(world, obligation, days=30)
     assert (made.state, made.overdue) == ("OVERDUE", ("acknowledge", "delete", "attest"))
     codes = [entry.code for entry in world.entries("finding.recorded")]
@@ -53,12 +51,12 @@ def test_a_deadline_that_passed_while_nobody_ran_is_found(
     assert world.duties.escalation.run_once() == 0
 
 
-def test_nothing_is_overdue_in_time(world: IncidentWorld, obligation: Obligation) -> None:
+def test_nothing_is_overdue_in_time(world: DutiesWorld, obligation: Obligation) -> None:
     assert world.duties.escalation.run_once() == 0
     assert world.entries("finding.recorded") == []
 
 
-def test_steps_are_taken_in_order_and_each_is_an_entry(world: IncidentWorld, obligation: Obligation) -> None:
+def test_steps_are_taken_in_order_and_each_is_an_entry(world: DutiesWorld, obligation: Obligation) -> None:
     escalation = world.duties.escalation
     with pytest.raises(RejectedError, match="escalated follows"):
         escalation.escalate(obligation, OPERATOR)
@@ -75,7 +73,7 @@ def test_steps_are_taken_in_order_and_each_is_an_entry(world: IncidentWorld, obl
 
 
 def test_suspending_stops_what_is_for_the_developer_and_nobody_else(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     world.world.subscribe(world.wrong, world.hook_wrong, world.account)
     world.service.dispatcher  # noqa: B018 - built now
@@ -105,7 +103,7 @@ def test_suspending_stops_what_is_for_the_developer_and_nobody_else(
 
 
 def test_an_app_stays_off_until_it_is_reinstated_on_purpose(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     made = late(world, obligation)
     for _ in range(3):
@@ -117,7 +115,7 @@ def test_an_app_stays_off_until_it_is_reinstated_on_purpose(
     assert [entry.app for entry in world.entries("app.reinstated")] == [world.wrong.app.app]
 
 
-def test_closing_alone_reinstates_nobody(world: IncidentWorld, obligation: Obligation) -> None:
+def test_closing_alone_reinstates_nobody(world: DutiesWorld, obligation: Obligation) -> None:
     made = late(world, obligation)
     for _ in range(2):
         made = world.duties.escalation.escalate(made, OPERATOR)
@@ -126,7 +124,7 @@ def test_closing_alone_reinstates_nobody(world: IncidentWorld, obligation: Oblig
 
 
 def test_a_developer_is_told_by_its_webhook_and_then_it_is_notified(
-    world: IncidentWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation
 ) -> None:
     assert world.duties.developer_notices.run_once() == 1
     assert world.duties.developer_notices.run_once() == 0
@@ -138,7 +136,7 @@ def test_a_developer_is_told_by_its_webhook_and_then_it_is_notified(
     assert [one for one in world.world.arrivals.at("a.example") if b"deletion" in one.body] == []
 
 
-def test_the_shipped_verifier_knows_every_entry(world: IncidentWorld, obligation: Obligation) -> None:
+def test_the_shipped_verifier_knows_every_entry(world: DutiesWorld, obligation: Obligation) -> None:
     made = late(world, obligation)
     for _ in range(4):
         made = world.duties.escalation.escalate(made, OPERATOR)

@@ -12,7 +12,7 @@ from ledger.core.standard_webhooks import is_signed, parse_secret
 from ledger.errors import RejectedError, StoreError, UsageError
 from ledger.incidents.sending import RETRY_WAITS_MS
 from ledger.transport.mail import SmtpServer, parse_mail_url
-from tests.support.incident_world import GRANTING, INCIDENT, OPERATOR, OTHERS, IncidentWorld
+from tests.support.duties_world import GRANTING, INCIDENT, OPERATOR, OTHERS, DutiesWorld
 from tests.support.smtp_server import FROM, MailWorld
 from tests.unit.incidents.attesting import register, signed
 
@@ -24,23 +24,23 @@ def mail(tmp_path: Path) -> Iterator[MailWorld]:
 
 
 @pytest.fixture
-def world(tmp_path: Path, mail: MailWorld) -> Iterator[IncidentWorld]:
+def world(tmp_path: Path, mail: MailWorld) -> Iterator[DutiesWorld]:
     settings = {"smtp_url": mail.url, "mail_from": FROM}
-    with IncidentWorld(tmp_path, settings=settings) as made:
+    with DutiesWorld(tmp_path, settings=settings) as made:
         yield made
 
 
-def address(world: IncidentWorld, account_id: str, text: str) -> None:
+def address(world: DutiesWorld, account_id: str, text: str) -> None:
     subject = world.service.vault.find([account_id])[account_id]
     world.duties.contacts.set_email(subject, text)
 
 
-def address_all(world: IncidentWorld) -> None:
+def address_all(world: DutiesWorld) -> None:
     for account_id in (GRANTING, *OTHERS):
         address(world, account_id, f"u{account_id}@a.example")
 
 
-def test_everybody_affected_is_queued_once_and_nobody_else(world: IncidentWorld) -> None:
+def test_everybody_affected_is_queued_once_and_nobody_else(world: DutiesWorld) -> None:
     world.world.new_account("4242")
     address(world, "5550001", "bob@a.example")
     queued = world.duties.notices.queue(INCIDENT, actor=OPERATOR)
@@ -53,7 +53,7 @@ def test_everybody_affected_is_queued_once_and_nobody_else(world: IncidentWorld)
     assert len(world.entries("notice.queued")) == 4
 
 
-def test_a_later_revision_tells_those_who_are_new_and_retells_the_others(world: IncidentWorld) -> None:
+def test_a_later_revision_tells_those_who_are_new_and_retells_the_others(world: DutiesWorld) -> None:
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.misdeliver(["d-9"], subjects=["5550009"])
     world.assess()
@@ -66,7 +66,7 @@ def test_a_later_revision_tells_those_who_are_new_and_retells_the_others(world: 
     assert "5 times" in told.text
 
 
-def test_a_notice_says_what_when_to_whom_and_what_became_of_it(world: IncidentWorld, mail: MailWorld) -> None:
+def test_a_notice_says_what_when_to_whom_and_what_became_of_it(world: DutiesWorld, mail: MailWorld) -> None:
     address_all(world)
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.duties.sender.run_once()
@@ -82,7 +82,7 @@ def test_a_notice_says_what_when_to_whom_and_what_became_of_it(world: IncidentWo
     assert world.notices() == {"email sent": 3, "inbox sent": 3}
 
 
-def test_the_inbox_follows_what_the_developer_says_since(world: IncidentWorld) -> None:
+def test_the_inbox_follows_what_the_developer_says_since(world: DutiesWorld) -> None:
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.duties.sender.run_once()
     tag = world.people[0]
@@ -93,7 +93,7 @@ def test_the_inbox_follows_what_the_developer_says_since(world: IncidentWorld) -
     assert "Nobody has verified that yet." in world.duties.notices.inbox(tag)[0].text
 
 
-def test_the_template_of_what_was_sent_is_in_the_log(world: IncidentWorld) -> None:
+def test_the_template_of_what_was_sent_is_in_the_log(world: DutiesWorld) -> None:
     import hashlib
     from importlib.resources import files
 
@@ -103,7 +103,7 @@ def test_the_template_of_what_was_sent_is_in_the_log(world: IncidentWorld) -> No
     assert template == hashlib.sha256(source).hexdigest()
 
 
-def test_no_address_is_in_log_or_database(world: IncidentWorld, mail: MailWorld, tmp_path: Path) -> None:
+def test_no_address_is_in_log_or_database(world: DutiesWorld, mail: MailWorld, tmp_path: Path) -> None:
     address_all(world)
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.duties.sender.run_once()
@@ -112,7 +112,7 @@ def test_no_address_is_in_log_or_database(world: IncidentWorld, mail: MailWorld,
         assert b"@a.example" not in path.read_bytes(), path
 
 
-def test_reading_is_noted_once_and_only_for_ones_own(world: IncidentWorld) -> None:
+def test_reading_is_noted_once_and_only_for_ones_own(world: DutiesWorld) -> None:
     desk = world.duties.notices
     desk.queue(INCIDENT, actor=OPERATOR)
     tag, other = world.people[:2]
@@ -127,7 +127,7 @@ def test_reading_is_noted_once_and_only_for_ones_own(world: IncidentWorld) -> No
     assert sum(one.read for one in desk.count(INCIDENT)) == 1
 
 
-def test_nothing_is_in_an_inbox_before_its_entry_says_so(world: IncidentWorld) -> None:
+def test_nothing_is_in_an_inbox_before_its_entry_says_so(world: DutiesWorld) -> None:
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     assert world.duties.notices.inbox(world.people[0]) == []
     assert world.duties.sender.run_once().sent == 3
@@ -136,7 +136,7 @@ def test_nothing_is_in_an_inbox_before_its_entry_says_so(world: IncidentWorld) -
 
 
 def test_a_server_that_is_away_is_tried_again_later_and_then_everybody_has_it_once(
-    world: IncidentWorld, mail: MailWorld
+    world: DutiesWorld, mail: MailWorld
 ) -> None:
     address_all(world)
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
@@ -153,7 +153,7 @@ def test_a_server_that_is_away_is_tried_again_later_and_then_everybody_has_it_on
     assert (failed.reason, failed.attempt) == ("smtp.unreached", 1)
 
 
-def test_what_is_refused_for_good_is_given_up_at_once(world: IncidentWorld, mail: MailWorld) -> None:
+def test_what_is_refused_for_good_is_given_up_at_once(world: DutiesWorld, mail: MailWorld) -> None:
     address(world, GRANTING, "ann@a.example")
     mail.mailbox.refuse = {"ann@a.example": "550 who?"}
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
@@ -163,7 +163,7 @@ def test_what_is_refused_for_good_is_given_up_at_once(world: IncidentWorld, mail
     assert world.duties.sender.run_once().given_up == 0
 
 
-def test_waits_grow_and_end(world: IncidentWorld, mail: MailWorld) -> None:
+def test_waits_grow_and_end(world: DutiesWorld, mail: MailWorld) -> None:
     address(world, GRANTING, "ann@a.example")
     mail.mailbox.answer = "451 later"
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
@@ -177,7 +177,7 @@ def test_waits_grow_and_end(world: IncidentWorld, mail: MailWorld) -> None:
 
 
 def test_what_the_server_took_without_an_answer_is_never_sent_again(
-    world: IncidentWorld, mail: MailWorld
+    world: DutiesWorld, mail: MailWorld
 ) -> None:
     address(world, GRANTING, "ann@a.example")
     mail.mailbox.is_cutting = True
@@ -192,7 +192,7 @@ def test_what_the_server_took_without_an_answer_is_never_sent_again(
 
 
 def test_what_was_sent_and_not_recorded_is_never_sent_again(
-    world: IncidentWorld, mail: MailWorld, monkeypatch: pytest.MonkeyPatch
+    world: DutiesWorld, mail: MailWorld, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.duties.sender.run_once()
@@ -214,21 +214,21 @@ def test_what_was_sent_and_not_recorded_is_never_sent_again(
 
 
 def test_without_a_mail_server_mail_waits_and_inboxes_do_not(tmp_path: Path) -> None:
-    with IncidentWorld(tmp_path) as world:
+    with DutiesWorld(tmp_path) as world:
         address_all(world)
         world.duties.notices.queue(INCIDENT, actor=OPERATOR)
         world.duties.sender.run_once()
         assert world.notices() == {"email waiting": 3, "inbox sent": 3}
 
 
-def test_somebody_who_was_erased_is_not_told_and_is_counted(world: IncidentWorld, mail: MailWorld) -> None:
+def test_somebody_who_was_erased_is_not_told_and_is_counted(world: DutiesWorld, mail: MailWorld) -> None:
     address_all(world)
     world.service.vault.erase([world.service.vault.find([OTHERS[0]])[OTHERS[0]].tag])
     queued = world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     assert (queued.erased, queued.queued) == (1, 4)
 
 
-def test_somebody_who_is_erased_after_queuing_gets_nothing(world: IncidentWorld, mail: MailWorld) -> None:
+def test_somebody_who_is_erased_after_queuing_gets_nothing(world: DutiesWorld, mail: MailWorld) -> None:
     address_all(world)
     world.duties.notices.queue(INCIDENT, actor=OPERATOR)
     world.service.vault.erase([world.service.vault.find([OTHERS[0]])[OTHERS[0]].tag])
@@ -240,7 +240,7 @@ def test_somebody_who_is_erased_after_queuing_gets_nothing(world: IncidentWorld,
 def test_a_business_is_told_by_a_signed_webhook_that_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with IncidentWorld(tmp_path) as world:
+    with DutiesWorld(tmp_path) as world:
         subject = world.service.vault.find([GRANTING])[GRANTING]
         secret = world.duties.contacts.set_webhook(subject, "https://c.example/incidents")
         world.duties.notices.queue(INCIDENT, actor=OPERATOR)
@@ -265,7 +265,7 @@ def test_a_business_is_told_by_a_signed_webhook_that_is_tried_again(
         assert world.duties.sender.run_once().sent == 0
 
 
-def test_an_unknown_or_unassessed_incident_is_refused(world: IncidentWorld) -> None:
+def test_an_unknown_or_unassessed_incident_is_refused(world: DutiesWorld) -> None:
     with pytest.raises(UsageError, match="no incident"):
         world.duties.notices.queue("i-9", actor=OPERATOR)
     with pytest.raises(UsageError, match="no revision 7"):
@@ -273,7 +273,7 @@ def test_an_unknown_or_unassessed_incident_is_refused(world: IncidentWorld) -> N
 
 
 @pytest.mark.parametrize("text", ["", "a@b\nc", "a b@c.example", "no", "ä@b.example", "a@-b.example"])
-def test_an_address_that_is_none_is_refused(world: IncidentWorld, text: str) -> None:
+def test_an_address_that_is_none_is_refused(world: DutiesWorld, text: str) -> None:
     with pytest.raises(RejectedError):
         address(world, GRANTING, text)
     subject = world.service.vault.find([GRANTING])[GRANTING]
@@ -281,7 +281,7 @@ def test_an_address_that_is_none_is_refused(world: IncidentWorld, text: str) -> 
         world.duties.contacts.set_webhook(subject, "http://10.0.0.1/x")
 
 
-def test_the_mail_settings_of_the_service_are_used(world: IncidentWorld, mail: MailWorld) -> None:
+def test_the_mail_settings_of_the_service_are_used(world: DutiesWorld, mail: MailWorld) -> None:
     settings = parse_mail_url(mail.url, FROM)
     assert SmtpServer(settings, world.clock).connect() is not None
     assert world.service.settings.mail_from == FROM

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,24 +12,32 @@ from ledger.core.merkle import check_inclusion, hash_leaf
 from ledger.errors import RejectedError, UsageError
 from ledger.incidents.policies import DAY_MS
 from ledger.ports.obligations import Obligation
-from tests.support.incident_world import GRANTING, INCIDENT, OPERATOR, OTHERS, IncidentWorld
+from tests.support.duties_world import (
+    GRANTING,
+    INCIDENT,
+    OPERATOR,
+    OTHERS,
+    DutiesWorld,
+    put_assessment,
+)
+from tests.support.service_world import HOOK
 
 DEVELOPER = "developer:key"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[IncidentWorld]:
-    with IncidentWorld(tmp_path) as made:
+def world(tmp_path: Path) -> Iterator[DutiesWorld]:
+    with DutiesWorld(tmp_path) as made:
         yield made
 
 
-def open_one(world: IncidentWorld) -> Obligation:
+def open_one(world: DutiesWorld) -> Obligation:
     (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
     assert opened.is_new
     return opened.obligation
 
 
-def test_one_obligation_is_opened_for_each_wrong_recipient_and_found_again(world: IncidentWorld) -> None:
+def test_one_obligation_is_opened_for_each_wrong_recipient_and_found_again(world: DutiesWorld) -> None:
     made = open_one(world)
     assert (made.developer, made.deliveries, made.state) == (world.developer, 4, "OPENED")
     (again,) = world.duties.obligations.open(INCIDENT, actor="operator:other")
@@ -38,7 +47,7 @@ def test_one_obligation_is_opened_for_each_wrong_recipient_and_found_again(world
     assert entry.acknowledge_by == made.acknowledge_by_ms == made.opened_at_ms + DAY_MS
 
 
-def test_the_list_holds_exactly_the_deliveries_and_names_nobody(world: IncidentWorld) -> None:
+def test_the_list_holds_exactly_the_deliveries_and_names_nobody(world: DutiesWorld) -> None:
     made = open_one(world)
     lines = world.duties.obligations.load_lines(made.obligation)
     assert [line.delivery for line in lines] == ["d-0", "d-1", "d-2", "d-3"]
@@ -46,7 +55,7 @@ def test_the_list_holds_exactly_the_deliveries_and_names_nobody(world: IncidentW
     assert not any(tag in text for tag in [*world.people, GRANTING, *OTHERS])
 
 
-def test_a_line_is_proven_to_be_on_the_list(world: IncidentWorld) -> None:
+def test_a_line_is_proven_to_be_on_the_list(world: DutiesWorld) -> None:
     made = open_one(world)
     proof = world.duties.obligations.prove_line(made.obligation, 2)
     leaf = hash_leaf(proof.line.encode())
@@ -55,7 +64,7 @@ def test_a_line_is_proven_to_be_on_the_list(world: IncidentWorld) -> None:
     assert '"delivery":"d-2"' in proof.line
 
 
-def test_what_the_index_has_and_no_list_is_told(world: IncidentWorld) -> None:
+def test_a_later_assessment_opens_an_obligation_over_what_is_new(world: DutiesWorld) -> None:
     open_one(world)
     world.misdeliver(["d-9"])
     revision = world.assess()
@@ -65,28 +74,37 @@ def test_what_the_index_has_and_no_list_is_told(world: IncidentWorld) -> None:
     assert [line.delivery for line in lines] == ["d-9"]
 
 
-def test_deliveries_of_no_incident_are_counted(tmp_path: Path) -> None:
-    with IncidentWorld(tmp_path) as world:
-        world.misdeliver(["d-9"])
-        # The frozen set is of before; the index that is asked is that of the frozen size.
-        (opened,) = world.duties.obligations.open(INCIDENT, 1, actor=OPERATOR)
-        assert opened.unlisted == 0
+def test_wrong_deliveries_that_are_on_no_list_are_counted_from_the_index(world: DutiesWorld) -> None:
+    world.misdeliver(["d-9"])
+    revision = world.assess("d-0", "d-9")
+    (opened,) = world.duties.obligations.open(INCIDENT, revision, actor=OPERATOR)
+    assert (opened.obligation.deliveries, opened.unlisted) == (3, 2)
+
+
+def test_what_the_index_does_not_have_is_on_no_list(world: DutiesWorld) -> None:
+    world.misdeliver(["d-9"], observed={"host": "a.example", "port": 443, "path": HOOK})
+    exposed = world.incidents.deliveries(INCIDENT, 1)
+    forged = [replace(exposed[0], delivery="d-9")]
+    revision = put_assessment(world.service, world.incidents, forged, world.clock.now_ms())
+    with pytest.raises(UsageError, match="1 deliveries of the incident are not in the index"):
+        world.duties.obligations.open(INCIDENT, revision, actor=OPERATOR)
+    assert world.entries("obligation.opened") == []
 
 
 def test_nothing_is_opened_without_policies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(IncidentWorld, "set_policies", lambda self: None)
-    with IncidentWorld(tmp_path) as world, pytest.raises(UsageError, match="policy defaults"):
+    monkeypatch.setattr(DutiesWorld, "set_policies", lambda self: None)
+    with DutiesWorld(tmp_path) as world, pytest.raises(UsageError, match="policy defaults"):
         world.duties.obligations.open(INCIDENT, actor=OPERATOR)
 
 
-def test_an_unknown_incident_is_refused(world: IncidentWorld) -> None:
+def test_an_unknown_incident_is_refused(world: DutiesWorld) -> None:
     with pytest.raises(UsageError, match="no assessed incident"):
         world.duties.obligations.open("i-9", actor=OPERATOR)
     with pytest.raises(UsageError, match="no assessed incident"):
         world.duties.obligations.open(INCIDENT, 2, actor=OPERATOR)
 
 
-def test_a_developer_acknowledges_once_and_reports(world: IncidentWorld) -> None:
+def test_a_developer_acknowledges_once_and_reports(world: DutiesWorld) -> None:
     desk = world.duties.obligations
     made = desk.acknowledge(open_one(world), DEVELOPER, "we are on it")
     assert (made.state, made.version) == ("ACKNOWLEDGED", 2)
@@ -103,7 +121,7 @@ def test_a_developer_acknowledges_once_and_reports(world: IncidentWorld) -> None
     assert [entry.kind for entry in world.entries(*kinds)] == [*kinds, "obligation.in_progress"]
 
 
-def test_words_stand_in_no_entry(world: IncidentWorld) -> None:
+def test_words_stand_in_no_entry(world: DutiesWorld) -> None:
     desk = world.duties.obligations
     desk.acknowledge(open_one(world), DEVELOPER, "our officer is Jane")
     store = world.service.ledger.store
@@ -113,7 +131,7 @@ def test_words_stand_in_no_entry(world: IncidentWorld) -> None:
     assert len(entry.text) == 64
 
 
-def test_whoever_acts_on_an_older_look_is_told(world: IncidentWorld) -> None:
+def test_whoever_acts_on_an_older_look_is_told(world: DutiesWorld) -> None:
     desk = world.duties.obligations
     older = open_one(world)
     desk.hold(older, "h-1", OPERATOR)
@@ -121,7 +139,7 @@ def test_whoever_acts_on_an_older_look_is_told(world: IncidentWorld) -> None:
         desk.acknowledge(older, DEVELOPER)
 
 
-def test_waiving_takes_two(world: IncidentWorld) -> None:
+def test_waiving_takes_two(world: DutiesWorld) -> None:
     desk, made = world.duties.obligations, open_one(world)
     with pytest.raises(RejectedError, match="second person"):
         desk.waive(made, OPERATOR, OPERATOR, "never mind")
@@ -133,7 +151,7 @@ def test_waiving_takes_two(world: IncidentWorld) -> None:
         desk.hold(made, "h-1", OPERATOR)
 
 
-def test_a_hold_stops_the_deadlines_for_as_long_as_it_lasts(world: IncidentWorld) -> None:
+def test_a_hold_stops_the_deadlines_for_as_long_as_it_lasts(world: DutiesWorld) -> None:
     desk, escalation = world.duties.obligations, world.duties.escalation
     made = desk.hold(open_one(world), "h-1", OPERATOR)
     world.clock.later_ms = 30 * DAY_MS
@@ -145,7 +163,7 @@ def test_a_hold_stops_the_deadlines_for_as_long_as_it_lasts(world: IncidentWorld
     assert escalation.run_once() == 1
 
 
-def test_attested_is_not_verified_and_only_verified_or_escalated_is_closed(world: IncidentWorld) -> None:
+def test_attested_is_not_verified_and_only_verified_or_escalated_is_closed(world: DutiesWorld) -> None:
     made = open_one(world)
     with pytest.raises(RejectedError, match="closed follows VERIFIED, ESCALATED"):
         world.duties.escalation.close(made, OPERATOR)

@@ -33,15 +33,26 @@ def mail(tmp_path: Path) -> Iterator[MailWorld]:
         yield made
 
 
-def test_a_message_arrives_as_it_was_written(mail: MailWorld) -> None:
+@pytest.mark.parametrize("text", [MAIL.text, ".begin\n.\n..\nFrom here\n\nend\n"])
+def test_a_message_arrives_as_it_was_written(mail: MailWorld, text: str) -> None:
     connection = connect(mail)
-    assert connection.send(MAIL, yes) == Handed("accepted")
+    assert connection.send(replace(MAIL, text=text), yes) == Handed("accepted")
     connection.close()
     (message,) = mail.mailbox.to("ann@a.example")
     assert message["Subject"] == "About your data"
     assert message["From"] == FROM
     assert message["Message-ID"] == "<n-1@ledger.example>"
     assert message["Auto-Submitted"] == "auto-generated"
+    assert message.get_payload(decode=True) == text.replace("\n", "\r\n").encode()
+
+
+def test_a_subject_stays_one_line(mail: MailWorld) -> None:
+    connection = connect(mail)
+    subject = "Größe\r\nBcc: eve@e.example\n\n " + "x" * 200
+    assert connection.send(replace(MAIL, subject=subject), yes).outcome == "accepted"
+    (message,) = mail.mailbox.to("ann@a.example")
+    assert message["Bcc"] is None
+    assert str(message["Subject"]).startswith("Größe Bcc: eve@e.example x")
     assert message.get_payload(decode=True) == MAIL.text.replace("\n", "\r\n").encode()
 
 

@@ -1,0 +1,224 @@
+"""What the entry says is made true: through failures, deliveries under way, and what comes in late."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from ledger.errors import StoreError
+from ledger.gateway.offered import Accepted, OfferedEvent
+from ledger.ports.vault import Subject
+from ledger.privacy.destroying import SWEPT_AFTER_MS
+from ledger.store.cleaning import NOT_OWNER
+from ledger.store.entries import SqlEntryStore
+from ledger.wiring.ledger import Ledger
+from ledger.wiring.service import Service, open_service
+from ledger.wiring.surroundings import SYSTEM_CLOCK
+from tests.support.postgresql import SERVICE_ROLE, PostgresqlServer
+from tests.support.service_world import ServiceWorld, payload
+
+ADA, GRACE = "operator:ada", "operator:grace"
+PERSON = "3001969357"
+BODIES = "bodies that wait or could be replayed"
+
+STEPS = [
+    ("erasure.grants_ended", 1),
+    ("append.judged", 2),
+    ("store.append.inserted", 2),
+    ("store.append.committed", 2),
+    ("append.durable", 2),
+    ("append.acknowledging", 2),
+    ("erasure.appended", 1),
+    ("erasure.cleared", 1),
+    ("erasure.marked", 1),
+    ("erasure.key_destroyed", 1),
+    ("erasure.purged", 1),
+    ("erasure.noted", 1),
+    ("erasure.cleaned", 1),
+]
+"""Before and after each write; those of the store fail with the write done, or not done, and nobody told which."""
+
+
+class Failing:
+    """Raises when ``step`` is reached for the ``nth`` time after it was armed."""
+
+    def __init__(self) -> None:
+        self._step = ""
+        self._left = 0
+
+    def arm(self, step: str, nth: int) -> None:
+        self._step, self._left = step, nth
+
+    def reached(self, step: str) -> None:
+        if step == self._step and self._left:
+            self._left -= 1
+            if not self._left:
+                raise StoreError("the disk is gone")
+
+
+class LateClock:
+    """The system's clock, later by as much as a test says."""
+
+    def __init__(self) -> None:
+        self.later_ms = 0
+
+    def now_ms(self) -> int:
+        return SYSTEM_CLOCK.now_ms() + self.later_ms
+
+
+@pytest.fixture
+def failing() -> Failing:
+    return Failing()
+
+
+@pytest.fixture
+def clock() -> LateClock:
+    return LateClock()
+
+
+@pytest.fixture
+def world(tmp_path: Path, failing: Failing, clock: LateClock) -> Iterator[ServiceWorld]:
+    with ServiceWorld(tmp_path) as made:
+        ledger: Ledger = made.service.ledger
+        ledger.store = SqlEntryStore(ledger.engine, failing.reached)
+        ledger.reached = failing.reached
+        made.service.clock = ledger.clock = clock
+        yield made
+
+
+def subscribed(world: ServiceWorld, account_id: str = PERSON) -> Subject:
+    app = world.new_app(f"App {account_id}")
+    subject = world.new_account(account_id)
+    world.subscribe(app, world.new_webhook(app, path=f"/hooks/{account_id}"), subject)
+    return subject
+
+
+def offer(world: ServiceWorld, account_id: str = PERSON) -> None:
+    event = payload("direct_message_events")
+    event["for_user_id"] = account_id
+    (taken,) = world.service.intake.accept([OfferedEvent(event)])
+    assert isinstance(taken, Accepted), taken
+
+
+def ask(service: Service, subject: Subject) -> str:
+    return service.privacy.erasures.request(subject, basis="request", requested_by=ADA).erasure
+
+
+@pytest.mark.parametrize(("step", "nth"), STEPS)
+def test_a_failure_at_any_step_is_told_and_the_same_call_again_erases(
+    world: ServiceWorld, failing: Failing, step: str, nth: int
+) -> None:
+    subject = subscribed(world)
+    offer(world)
+    erasure = ask(world.service, subject)
+    failing.arm(step, nth)
+    try:
+        world.service.privacy.erasures.approve(erasure, approved_by=GRACE)
+    except StoreError:
+        pass
+    else:
+        # The writer looked, and found that the write had happened, or made it again.
+        assert step.startswith(("store.", "append."))
+    done = world.service.privacy.erasures.approve(erasure, approved_by=GRACE)
+    assert done.state == "clean"
+    assert not world.service.vault.account_of([subject.tag])
+    assert set(world.service.privacy.book.count(subject.tag).values()) == {0}
+    store = world.service.ledger.store
+    found = [row for row in store.fetch_range(0, store.size()) if b'"kind":"subject.erased"' in row.data]
+    assert len(found) == 1
+    assert world.verify().exit_status == 0
+
+
+def test_a_delivery_under_way_is_called_off_before_its_first_byte(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    offer(world)
+    erasure = ask(world.service, subject)
+    reached = world.service.ledger.reached
+    erased = threading.Event()
+
+    def erase_at(step: str) -> None:
+        reached(step)
+        if step == "delivering.entered" and not erased.is_set():
+            # The permit is in hand, and no byte has left.
+            world.service.privacy.erasures.approve(erasure, approved_by=GRACE)
+            erased.set()
+
+    world.service.ledger.reached = erase_at
+    dispatcher = world.service.dispatcher
+    (leased,) = dispatcher.claim()
+    dispatcher.step(leased)
+    assert erased.is_set()
+    assert world.arrivals.all == []
+    assert not world.service.vault.account_of([subject.tag])
+    store = world.service.ledger.store
+    settled = [row.data for row in store.fetch_range(0, store.size()) if b'"delivery.settled"' in row.data]
+    assert len(settled) == 1
+    assert b'"disclosure":"none"' in settled[0]
+    assert world.verify().exit_status == 0
+
+
+def test_what_came_in_while_a_person_was_erased_is_swept_out_later(
+    world: ServiceWorld, clock: LateClock
+) -> None:
+    subject = subscribed(world)
+    offer(world)
+    with world.service.ledger.engine.connect() as connection:
+        kept = connection.execute(text("SELECT * FROM service_events")).mappings().one()
+    erasure = ask(world.service, subject)
+    assert world.service.privacy.erasures.approve(erasure, approved_by=GRACE).state == "clean"
+    with world.service.ledger.engine.connect() as connection:
+        # A call that had met the person before, and was slow.
+        names = ", ".join(kept.keys())
+        marks = ", ".join(f":{name}" for name in kept)
+        connection.execute(text(f"INSERT INTO service_events ({names}) VALUES ({marks})"), dict(kept))
+        connection.commit()
+    assert world.service.privacy.destroyer.run_once() == 0
+    assert world.service.privacy.book.count(subject.tag)[BODIES] == 1
+    clock.later_ms = SWEPT_AFTER_MS + 1
+    assert world.service.privacy.destroyer.run_once() == 1
+    assert world.service.privacy.book.count(subject.tag)[BODIES] == 0
+    assert world.service.privacy.erasures.load(erasure).state == "done"
+
+
+def test_a_vault_that_knows_somebody_erased_forgets_at_the_next_start(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    with world.service.ledger.engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM vault_subjects")).mappings().all()
+    world.service.privacy.erasures.approve(ask(world.service, subject), approved_by=GRACE)
+    with world.service.ledger.engine.connect() as connection:
+        # As an older copy of the database has it: the person, and no mark.
+        connection.execute(text("DELETE FROM vault_erased"))
+        for one in row:
+            values = ", ".join(f":{name}" for name in one)
+            connection.execute(
+                text(f"INSERT INTO vault_subjects VALUES ({values}) ON CONFLICT DO NOTHING"), dict(one)
+            )
+        connection.commit()
+    assert world.service.vault.account_of([subject.tag])
+    assert world.service.privacy.prepare() == 1
+    assert not world.service.vault.account_of([subject.tag])
+    assert world.service.vault.erased_among([PERSON]) == {PERSON}
+    assert world.service.privacy.prepare() == 0
+
+
+def test_a_service_role_destroys_the_rows_and_says_that_the_owner_has_to_rewrite_the_tables(
+    tmp_path: Path, postgresql_server: PostgresqlServer
+) -> None:
+    with (
+        postgresql_server.database(with_tables=True) as name,
+        ServiceWorld(tmp_path, database=postgresql_server.url(name)) as world,
+    ):
+        subject = subscribed(world)
+        erasure = ask(world.service, subject)
+        served = replace(world.settings, database_url=postgresql_server.url(name, SERVICE_ROLE))
+        with open_service(served, world.service_settings) as service:
+            done = service.privacy.erasures.approve(erasure, approved_by=GRACE)
+            assert (done.state, done.left) == ("erased", NOT_OWNER)
+            assert not service.vault.account_of([subject.tag])
+        world.service.privacy.destroyer.run_once()
+        assert world.service.privacy.erasures.load(erasure).state == "clean"
