@@ -36,7 +36,7 @@ def template() -> Path:
 
 
 class Trial:
-    """``left`` is what the lies so far have left in the ledger, findings by code; ``judged`` is what was told and found out."""
+    """``left``: findings by code that the lies so far have left in the ledger; ``judged``: what was told and found out."""
 
     def __init__(self) -> None:
         self.scratch = Path(tempfile.mkdtemp(prefix="lying-"))
