@@ -1,11 +1,12 @@
 # The project's virtual environment (.venv), made from requirements.lock and nothing else.
 #
 # Sourced by the scripts that need it, from the project's root. Gives prepare_venv, say and fail.
-# Everything that pip fetches is pinned by hash, and only wheels are taken, so that nothing is built with tools that no
-# hash covers; the project itself is installed editable with the setuptools of the lock.
+# Everything that pip fetches is pinned by hash. Wheels are taken, so that nothing is built with tools that no hash
+# covers; the few packages in SOURCE_ONLY, which have none, and the project itself are built with the setuptools of the lock.
 
 VENV="$PWD/.venv"
 VENV_PYTHON="$VENV/bin/python"
+SOURCE_ONLY="bagit"
 
 say() { printf '%s\n' "$*" >&2; }
 
@@ -71,6 +72,18 @@ make_environment() {
     fi
 }
 
+# First what has wheels, the build tools among it; then what is built by them: all else is there by then.
+install_lock() {
+    local wheels="$VENV/wheels.lock"
+    awk -v left_out=" $SOURCE_ONLY " '/^[a-z]/ { split($0, name, "=="); skip = index(left_out, " " name[1] " ") } !skip' \
+        requirements.lock >"$wheels"
+    quietly "installing requirements.lock" \
+        "${PIP[@]}" install --require-hashes --only-binary :all: --no-deps -r "$wheels" || return 1
+    quietly "building what has no wheel ($SOURCE_ONLY)" \
+        "${PIP[@]}" install --require-hashes --only-binary :all: --no-binary "${SOURCE_ONLY// /,}" --no-build-isolation --no-deps \
+        -r requirements.lock
+}
+
 # prepare_venv: .venv holds exactly the lock and this project, afterwards; at once when it already does.
 prepare_venv() {
     local python lock_stamp project_stamp
@@ -83,8 +96,7 @@ prepare_venv() {
         say "environment: making .venv with $("$python" --version) ..."
         make_environment "$python" || fail "no virtual environment"
         say "environment: installing $(grep -c '^[a-z].*==' requirements.lock) packages from requirements.lock ..."
-        quietly "installing requirements.lock" \
-            "${PIP[@]}" install --require-hashes --only-binary :all: -r requirements.lock || fail "no environment"
+        install_lock || fail "no environment"
         printf '%s\n' "$lock_stamp" >"$VENV/lock.stamp"
     fi
     if ! is_stamped project.stamp "$project_stamp"; then
