@@ -62,7 +62,11 @@ class Auditor:
         self._metrics.audited_size.set(report["tree_size"])
         self._metrics.audit_status.set(done.returncode)
         tell = log.info if done.returncode == 0 else log.error
-        tell("audit.done", status=done.returncode, tree_size=report["tree_size"], findings=dict(found))
+        # Nothing opens an incident by itself: it is somebody's statement. Whoever reads this is told how.
+        hint = {"next": "grantledger incident open"} if found["X"] else {}
+        tell(
+            "audit.done", status=done.returncode, tree_size=report["tree_size"], findings=dict(found), **hint
+        )
         return done.returncode
 
 

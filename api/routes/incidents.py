@@ -33,7 +33,9 @@ router = APIRouter(prefix="/v1", tags=["incidents"])
 
 PAGE_ROWS_MAX = 1_000
 
-_Reader = [Depends(key_with("operator", "auditor", "regulator"))]
+_reader = key_with("operator", "auditor", "regulator")
+_Reader = [Depends(_reader)]
+_Looker = Annotated[KeyCaller, Depends(_reader)]
 _Operator = Annotated[KeyCaller, Depends(key_with("operator"))]
 _Id = Annotated[str, Path(pattern=schemas.ID_PATTERN, description="the incident's id")]
 _Limit = Annotated[int, Query(ge=1, le=PAGE_ROWS_MAX)]
@@ -70,19 +72,20 @@ def read_incident(request: Request, incident: _Id) -> dict[str, Any]:
 @router.get(
     "/incidents/{incident}/deliveries",
     summary="Page through its exposures",
-    dependencies=_Reader,
     responses=_READ,
 )
 def read_deliveries(
     request: Request,
+    caller: _Looker,
     incident: _Id,
     after: Annotated[int, Query(ge=-1, le=INTEGER_MAX)] = -1,
     limit: _Limit = 100,
     revision: _Revision = None,
     received_by: Annotated[str | None, Query(pattern=schemas.ID_PATTERN)] = None,
 ) -> schemas.Page:
-    """The lines of a frozen finding set, in order; people are tags."""
+    """The lines of a frozen finding set, in order; people are tags. Each page that is looked at is an entry."""
     number = _revision(_load(request, incident), revision)
+    _parts(request).desk.note_look(incident, _actor(caller))
     rows = _parts(request).book.deliveries(
         incident, number, after=after, limit=limit, received_by=received_by
     )
@@ -90,18 +93,18 @@ def read_deliveries(
     return schemas.Page(data=[asdict(one) for one in rows], next=following)
 
 
-@router.get(
-    "/incidents/{incident}/people", summary="Page through its people", dependencies=_Reader, responses=_READ
-)
+@router.get("/incidents/{incident}/people", summary="Page through its people", responses=_READ)
 def read_people(
     request: Request,
+    caller: _Looker,
     incident: _Id,
     after: Annotated[str, Query(max_length=64)] = "",
     limit: _Limit = 100,
     revision: _Revision = None,
 ) -> schemas.Page:
-    """Everybody whom a revision affects, once, by tag."""
+    """Everybody whom a revision affects, once, by tag. Each page that is looked at is an entry."""
     number = _revision(_load(request, incident), revision)
+    _parts(request).desk.note_look(incident, _actor(caller))
     rows = _parts(request).book.people(incident, number, after=after, limit=limit)
     following = rows[-1].account if len(rows) == limit else None
     return schemas.Page(data=[asdict(one) for one in rows], next=following)
@@ -125,7 +128,10 @@ def read_updates(request: Request, incident: _Id) -> schemas.Updates:
 def read_draft(
     request: Request,
     incident: _Id,
-    notification: Annotated[Literal["first", "follow_up", "final"], Query(alias="type")] = "first",
+    notification: Annotated[
+        Literal["first", "follow_up", "final"] | None,
+        Query(alias="type", description="left out: what is due next"),
+    ] = None,
     jurisdiction: Annotated[str, Query(pattern=schemas.ID_PATTERN)] = "gdpr",
 ) -> dict[str, Any]:
     """Each field from the log and its words, or listed as missing."""

@@ -150,7 +150,7 @@ def list_obligations(
     """Your obligations, or everybody's where you may see them; those of one incident, where it is named."""
     duties = service_of(request).duties
     found = duties.obligations.load_all(incident, caller.developer)
-    return ShownObligations(obligations=[_shown(duties, _told(duties, one, caller)) for one in found])
+    return ShownObligations(obligations=[shown_of(duties, _told(duties, one, caller)) for one in found])
 
 
 @router.get("/key", summary="The key that counts for your attestations", responses=responses(401, 403, 404))
@@ -173,7 +173,7 @@ def set_key(request: Request, caller: Developer, stated: AttestationKey) -> Atte
 def show(request: Request, caller: Caller, obligation: _Id) -> ShownObligation:
     """What is to be deleted, until when, and where it stands."""
     duties = service_of(request).duties
-    return _shown(duties, _told(duties, _own(duties, obligation, caller), caller))
+    return shown_of(duties, _told(duties, own_of(duties, obligation, caller), caller))
 
 
 @router.get("/{obligation}/deliveries", summary="Its list", responses=responses(401, 403, 404, 503))
@@ -186,7 +186,7 @@ def list_deliveries(
 ) -> ShownLines:
     """The deliveries concerned, exactly these; never the data."""
     duties = service_of(request).duties
-    found = _told(duties, _own(duties, obligation, caller), caller)
+    found = _told(duties, own_of(duties, obligation, caller), caller)
     lines = duties.obligations.load_lines(obligation, first, limit)
     behind = first + len(lines)
     return ShownLines(
@@ -205,7 +205,7 @@ def prove(
 ) -> ShownProof:
     """The inclusion proof of one line."""
     duties = service_of(request).duties
-    _own(duties, obligation, caller)
+    own_of(duties, obligation, caller)
     try:
         proof = duties.obligations.prove_line(obligation, place)
     except UsageError as error:
@@ -227,8 +227,8 @@ def prove(
 def acknowledge(request: Request, caller: Developer, obligation: _Id, said: Answer) -> ShownObligation:
     """Acknowledge the obligation; once is enough."""
     duties = service_of(request).duties
-    own = _own(duties, obligation, caller)
-    return _shown(duties, duties.obligations.acknowledge(own, caller.actor, said.text))
+    own = own_of(duties, obligation, caller)
+    return shown_of(duties, duties.obligations.acknowledge(own, caller.actor, said.text))
 
 
 @router.post(
@@ -239,8 +239,8 @@ def acknowledge(request: Request, caller: Developer, obligation: _Id, said: Answ
 def report(request: Request, caller: Developer, obligation: _Id, said: Progress) -> ShownObligation:
     """Report progress; a report that everything is deleted meets the deadline for deleting, not the one for attesting."""
     duties = service_of(request).duties
-    own = _own(duties, obligation, caller)
-    return _shown(duties, duties.obligations.report(own, caller.actor, said.text, is_done=said.is_done))
+    own = own_of(duties, obligation, caller)
+    return shown_of(duties, duties.obligations.report(own, caller.actor, said.text, is_done=said.is_done))
 
 
 @router.post(
@@ -259,14 +259,15 @@ def attest(
     One for another list is refused. One that your key has not signed is refused and recorded.
     """
     duties = service_of(request).duties
-    own = _own(duties, obligation, caller)
+    own = own_of(duties, obligation, caller)
     try:
-        return _shown(duties, duties.attestations.take(own, envelope, caller.actor))
+        return shown_of(duties, duties.attestations.take(own, envelope, caller.actor))
     except SignatureError as error:
         raise ProblemError("rejected", str(error)) from None
 
 
-def _own(duties: Duties, obligation: str, caller: Looking) -> Obligation:
+def own_of(duties: Duties, obligation: str, caller: Looking) -> Obligation:
+    """The obligation of this id that ``caller`` may see; anything else is answered as what is not there."""
     try:
         found = duties.obligations.load(obligation)
     except UsageError:
@@ -283,7 +284,8 @@ def _told(duties: Duties, found: Obligation, caller: Looking) -> Obligation:
     return duties.obligations.note_notified(found, caller.actor)
 
 
-def _shown(duties: Duties, one: Obligation) -> ShownObligation:
+def shown_of(duties: Duties, one: Obligation) -> ShownObligation:
+    """``one`` as it is answered."""
     acknowledge_by, delete_by, attest_by = deadlines_of(one)
     kept = None if one.attestation is None else duties.attestations.load(one.attestation)
     return ShownObligation(

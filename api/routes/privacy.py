@@ -69,6 +69,12 @@ class ShownErasure(BaseModel):
     holds: Annotated[list[str], Field(description="legal holds that stand in the way")]
 
 
+class ReadErasure(ShownErasure):
+    """A request for erasure with what the person wrote."""
+
+    words: Annotated[str | None, Field(description="what the person wrote; nothing once the request is over")]
+
+
 class ShownErasures(BaseModel):
     """Requests that are not over, by age."""
 
@@ -113,7 +119,7 @@ def see(request: Request, caller: _Account) -> AskedErasure:
     return _asked(request, _open_of(request, _subject_of(request, caller)))
 
 
-@router.delete("/account/erasure", summary="Take a request back", responses=responses(401, 403, 404))
+@router.delete("/account/erasure", summary="Take a request back", responses=responses(401, 403, 404, 409))
 def take_back(request: Request, caller: _Account) -> AskedErasure:
     """Take the open request back, as long as nobody has approved it."""
     subject = _subject_of(request, caller)
@@ -129,6 +135,16 @@ def list_erasures(request: Request, _: _Operator) -> ShownErasures:
     return ShownErasures(data=[_shown(erasures, one) for one in erasures.load_all(_WAITING)])
 
 
+@router.get("/erasures/{erasure}", summary="Read a request for erasure", responses=responses(401, 403, 404))
+def read(request: Request, erasure: _Id, _: _Operator) -> ReadErasure:
+    """A request with what the person wrote, for whoever decides about it."""
+    erasures = _erasures(request)
+    found = _load(erasures, erasure)
+    subject = authenticator_of(request).subject_of(found.account)
+    words = None if subject is None else erasures.words_of(subject, found)
+    return ReadErasure(**_shown(erasures, found).model_dump(), words=words)
+
+
 @router.post(
     "/erasures/{erasure}/approve",
     summary="Approve an erasure",
@@ -141,10 +157,7 @@ def approve(request: Request, erasure: _Id, caller: _Operator) -> DoneErasure:
     rewritten within minutes. Refused under a legal hold, which is named. Called again, it goes on where it ended.
     """
     erasures = _erasures(request)
-    try:
-        erasures.load(erasure)
-    except UsageError as error:
-        raise ProblemError("not-found", str(error)) from None
+    _load(erasures, erasure)
     done = erasures.approve(erasure, approved_by=f"operator:{caller.key.key}", with_files=False)
     return DoneErasure(
         erasure=done.erasure,
@@ -158,6 +171,13 @@ def _erasures(request: Request) -> Erasures:
     return service_of(request).privacy.erasures
 
 
+def _load(erasures: Erasures, erasure: str) -> Erasure:
+    try:
+        return erasures.load(erasure)
+    except UsageError as error:
+        raise ProblemError("not-found", str(error)) from None
+
+
 def _subject_of(request: Request, caller: KeyCaller) -> Subject:
     subject = authenticator_of(request).subject_of(caller.key.subject)
     if subject is None:
@@ -166,10 +186,10 @@ def _subject_of(request: Request, caller: KeyCaller) -> Subject:
 
 
 def _open_of(request: Request, subject: Subject) -> Erasure:
-    found = [one for one in _erasures(request).load_all(("requested",)) if one.account == subject.tag]
-    if not found:
+    found = _erasures(request).open_request(subject.tag)
+    if found is None:
         raise ProblemError("not-found", "Nobody has asked to erase this account.")
-    return found[0]
+    return found
 
 
 def _asked(request: Request, kept: Erasure) -> AskedErasure:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ledger.incidents.words import MOMENTS, TEXT_CHARACTERS_MAX
+from ledger.incidents.words import DOCUMENT_CHARACTERS_MAX, MOMENTS, TEXT_CHARACTERS_MAX
 
 ID_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -65,7 +65,7 @@ class WantedAuthority(_Body):
 
     jurisdiction: Id = "gdpr"
     notification: Literal["first", "follow_up", "final"]
-    document: Words
+    document: Annotated[str, Field(min_length=1, max_length=DOCUMENT_CHARACTERS_MAX)]
     reasons: Annotated[Words | None, Field(description="why it is late; needed where it is")] = None
     at: At = None
 

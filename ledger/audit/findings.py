@@ -10,6 +10,7 @@ from ledger.core.faults import Fault
 from ledger.core.incident_clock import PEOPLE_NOTICE, Deadline
 from ledger.core.judgement import Judgement, Party
 from ledger.core.ledger_findings import Collision, LedgerFinding
+from ledger.core.obligation_clock import Missed
 from ledger.core.timestamps import format_rfc3339
 from ledger.core.verdicts import Code, Severity, severity_of
 
@@ -118,8 +119,10 @@ def of_entry(found: LedgerFinding) -> Finding:
     return Finding(found.code, (found.code,), found.severity, (found.seq,), found.text)
 
 
-def of_missed(missed: Deadline) -> Finding:
-    """The finding of a deadline of an incident that passed before what it is for was done."""
+def of_missed(missed: Deadline | Missed) -> Finding:
+    """The finding of a deadline of an incident, or of a developer that has to delete, that passed before it was met."""
+    if isinstance(missed, Missed):
+        return _of_late_developer(missed)
     whom = "the people affected" if missed.policy == PEOPLE_NOTICE else "the authority"
     where = f" of {missed.jurisdiction}" if missed.jurisdiction else ""
     text = f"{missed.incident}: {whom}{where} had to be told by {format_rfc3339(missed.due_at_ms)} ({missed.policy})"
@@ -130,6 +133,27 @@ def of_missed(missed: Deadline) -> Finding:
     }
     if missed.jurisdiction is not None:
         details["jurisdiction"] = missed.jurisdiction
+    return Finding(
+        missed.code, (missed.code,), severity_of(missed.code), (missed.seq,), text, details=details
+    )
+
+
+_OWED = {
+    "acknowledge": "acknowledge the request to delete",
+    "delete": "delete",
+    "attest": "attest what became of it",
+}
+
+
+def _of_late_developer(missed: Missed) -> Finding:
+    text = f"{missed.obligation}: {missed.developer} had to {_OWED[missed.name]} by {format_rfc3339(missed.due_ms)}"
+    details: dict[str, Any] = {
+        "incident": missed.incident,
+        "obligation": missed.obligation,
+        "developer": missed.developer,
+        "deadline": missed.name,
+        "due_at": missed.due_ms,
+    }
     return Finding(
         missed.code, (missed.code,), severity_of(missed.code), (missed.seq,), text, details=details
     )

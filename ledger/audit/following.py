@@ -35,9 +35,9 @@ from ledger.audit.seals import Seals
 from ledger.audit.second_sources import of_sighting
 from ledger.audit.standing import Standing
 from ledger.audit.watched_history import WatchedHistory
+from ledger.core.duty_clocks import DutyClocks
 from ledger.core.entries import Entry
 from ledger.core.faults import Fault, FaultList, stored_faults
-from ledger.core.incident_clock import IncidentClocks
 from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.merkle import hash_leaves
 from ledger.core.tiles import TILE_WIDTH
@@ -100,7 +100,7 @@ class LogFollower:
         self._entries_found: dict[str, dict[str, Finding]] = {}
         self._collisions: dict[str, Finding] = {}
         self._sourced: dict[str, Finding] = {}
-        self._clocks = IncidentClocks()
+        self._clocks = DutyClocks()
         self._missed: dict[str, Finding] = {}
         self._sightings: dict[tuple[str, str], tuple[int, int]] | None = {}
         self._changed: dict[str, Finding | None] = {}
@@ -259,7 +259,9 @@ class LogFollower:
             found = self._sources.findings()
             self._put(self._sourced, found)
             self._sourced = found
-        missed = [of_missed(one) for one in self._clocks.overdue(self.tree.ledger_time_ms)]
+        missed = [
+            of_missed(one) for one in self._clocks.overdue(self.tree.ledger_time_ms, self._history.holds)
+        ]
         overdue = {f"missed:{each.text}": each for each in missed}
         self._put(self._missed, overdue)
         self._missed = overdue

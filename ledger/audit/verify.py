@@ -32,10 +32,10 @@ from ledger.audit.shown_bundles import ShownBundle, check_bundles
 from ledger.audit.signed_state import EarlierCheckpoint, check_earlier, check_signed
 from ledger.audit.structure import Structure
 from ledger.core.checkpoint import Checkpoint
+from ledger.core.duty_clocks import DutyClocks
 from ledger.core.entries import Entry
 from ledger.core.faults import FaultList
 from ledger.core.history import History
-from ledger.core.incident_clock import IncidentClocks
 from ledger.core.judgement import Judgement
 from ledger.core.ledger_findings import Sighting, find_collisions, find_entry_findings, rests_on_what_follows
 from ledger.core.note import Verifier
@@ -131,7 +131,7 @@ class _Verification:
             request.verifier, EntryReader(request.source, codec), request.check_signature
         )
         self._history = History()
-        self._clocks = IncidentClocks()
+        self._clocks = DutyClocks()
         self._entry_findings: list[Finding] = []
         self._undecided: list[Entry] = []
         self._notes: list[str] = []
@@ -261,7 +261,7 @@ class _Verification:
         checkpoint: Checkpoint | None,
     ) -> Report:
         findings += [of_fault(fault) for fault in self._faults.kept]
-        findings += map(of_missed, self._clocks.overdue(self._structure.ledger_time_ms))
+        findings += map(of_missed, self._clocks.overdue(self._structure.ledger_time_ms, self._history.holds))
         exposed = Exposed()
         self._second_sources.conclude(findings, exposed, self._notes)
         findings.sort(key=lambda finding: finding.order)

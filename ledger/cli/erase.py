@@ -48,13 +48,14 @@ STAYS = (
     "the log's entries: they hold the tag, and nothing says any more who is behind it",
     "others' data: bodies of other accounts' events, under those accounts' keys, and proofs and exports made before",
     "what was delivered: a developer keeps it until it deletes it",
+    "sealed exports and copies that were handed out: their recipients alone can read them",
     "backups of the database: a restore erases again, before it serves (`grantledger restore`)",
 )
 
 
 @app.callback()
 def about() -> None:
-    """Destroy who is behind a tag, and everything that could be read about the person.
+    """Destroy who is behind a tag, and all that says something of them.
 
     First the dry run, which is what `erase ACCOUNT` does; then a request; then another person's approval, which
     cannot be undone. The log keeps its entries, and verifies as before.
@@ -222,6 +223,38 @@ def withdraw(
     with open_service(session) as service:
         shown = _row(service.privacy.erasures.withdraw(erasure, withdrawn_by=f"operator:{by}"))
     session.output.result(shown, _fields(shown))
+
+
+@app.command()
+def show(
+    ctx: typer.Context, erasure: Named, db: Db = None, as_json: AsJson = False, quiet: Quiet = False
+) -> None:
+    """Show a request with what the person wrote, for whoever decides about it.
+
+    The words are sealed under the person's key, and gone once the request is withdrawn or carried out.
+
+    \b
+    Example:
+      grantledger erase show er-0123456789abcdef
+
+    \b
+    Exit status:
+      0  shown
+      3  no such request, or no ledger
+    """
+    session = begin(ctx, db, as_json, quiet)
+    with open_service(session) as service:
+        erasures = service.privacy.erasures
+        found = erasures.load(erasure)
+        subject = service.vault.subjects_behind([found.account]).get(found.account)
+        words = None if subject is None else erasures.words_of(subject, found)
+        held = erasures.held(found.account)
+    document = _row(found) | {
+        "words": words,
+        "holds": [] if held is None else [one.hold for one in held.holds],
+    }
+    fields = [*_fields(_row(found)), ("words", words or "none"), ("in the way", str(held or "nothing"))]
+    session.output.result(document, fields)
 
 
 @app.command("list")

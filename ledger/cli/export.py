@@ -26,7 +26,7 @@ By = Annotated[str, typer.Option("--by", metavar="ROLE:ID", help="Who does this,
 
 @app.callback()
 def about() -> None:
-    """Hand over a part of the log with proofs: made by one person, approved by another, sealed for its recipients.
+    """Hand over a part of the log with its proofs, approved by two.
 
     \b
     Examples:

@@ -17,7 +17,7 @@ from ledger.cli.incident_app import (
     actor_of,
     app,
 )
-from ledger.cli.incident_words import document_fields, incident_line
+from ledger.cli.incident_words import document_fields, incident_line, open_duties
 from ledger.cli.output import Field
 from ledger.cli.service_session import open_service
 from ledger.cli.session import AsJson, Db, Quiet, Session, begin
@@ -49,12 +49,14 @@ def open_incidents(
 
     One cause is one incident, however many findings it made. Those that are open already are assessed again, which
     makes a new revision only where the findings have changed. With --cause one is opened as suspected, from a
-    report, before anything was found.
+    report, before anything was found: so, too, where circumstances are all that there is (see `exposure`), which
+    opens nothing by itself; assess it afterwards.
 
     \b
     Examples:
       grantledger incident open
       grantledger incident open --cause reported --of dev-other --by eve
+      grantledger incident open --cause misrouting --by eve
 
     \b
     Exit status:
@@ -198,8 +200,12 @@ def status(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         service.incidents.desk.set_status(incident, wanted, actor_of(by))
+        document = service.incidents.document(incident)
         row = _summary(service.incidents.desk.load(incident))
     session.output.result(row, [(incident, incident_line(row))])
+    if wanted == "concluded":
+        for told in open_duties(document):
+            session.output.remark(f"still open: {told}")
 
 
 def _verify(session: Session, circumstances: str, bar: Any) -> Evidence:

@@ -38,7 +38,7 @@ DEFAULT_BY = "cli"
 
 @app.callback()
 def about() -> None:
-    """Open, assess, describe and close incidents; each change is an entry of the log.
+    """Open, assess, describe and close incidents.
 
     \b
     Examples:

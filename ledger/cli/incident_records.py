@@ -202,7 +202,10 @@ def art33(
     jurisdiction: Annotated[
         str, typer.Option("--jurisdiction", metavar="ID", help="Whose authority it is for.")
     ] = "gdpr",
-    kind: Annotated[str, typer.Option("--type", metavar="TYPE", help="first, follow_up or final.")] = "first",
+    kind: Annotated[
+        str | None,
+        typer.Option("--type", metavar="TYPE", help="first, follow_up or final. [default: what is due]"),
+    ] = None,
     fields: Annotated[
         Path | None,
         typer.Option("--fields", metavar="FILE", help="Another form's mapping. [default: the one shipped]"),

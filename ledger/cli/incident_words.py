@@ -85,6 +85,26 @@ def draft_fields(draft: Document) -> list[Field]:
     return fields
 
 
+def open_duties(document: Document) -> list[str]:
+    """What is left to be done about an incident, whatever its status is, a line each."""
+    left = [
+        f"{one['policy']} {one['jurisdiction'] or 'everywhere'}, due {one['due_at']}"
+        for one in document["deadlines"]
+        if one["state"] in ("open", "overdue")
+    ]
+    left += [
+        f"{owed['obligation']} of {one['developer']} is {owed['state']}"
+        for one in document["recipients"]
+        for owed in one["obligations"]
+        if owed["state"] not in ("CLOSED", "WAIVED")
+    ]
+    return left + [
+        f"{one['developer']} was not asked to delete anything"
+        for one in document["recipients"]
+        if not one["obligations"]
+    ]
+
+
 def _people(document: Document) -> str:
     made = document["assessment"]
     if made is None:

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from ledger.cli.incident_app import DEFAULT_BY, By, actor_of
 from ledger.cli.output import Field
 from ledger.cli.service_session import open_service, time_of
-from ledger.cli.session import ACTOR, AsJson, Db, Quiet, begin
+from ledger.cli.session import AsJson, Db, Quiet, begin
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -22,7 +23,7 @@ Revision = Annotated[
 
 @app.callback()
 def about() -> None:
-    """Tell everybody whom an incident concerns, once each and medium.
+    """Tell everybody whom an incident concerns, once each.
 
     \b
     Examples:
@@ -40,6 +41,7 @@ def queue(
     ctx: typer.Context,
     incident: Incident,
     revision: Revision = None,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -52,7 +54,7 @@ def queue(
 
     \b
     Examples:
-      grantledger notice queue i-0123456789abcdef
+      grantledger notice queue i-0123456789abcdef --by eve
       grantledger notice queue i-0123456789abcdef --revision 1 --json
 
     \b
@@ -62,7 +64,7 @@ def queue(
     """
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service, session.output.progress("queuing notices") as progress:
-        done = service.duties.notices.queue(incident, revision, actor=ACTOR, on_progress=progress)
+        done = service.duties.notices.queue(incident, revision, actor=actor_of(by), on_progress=progress)
     document = {
         "people": done.people,
         "queued": done.queued,
@@ -71,7 +73,9 @@ def queue(
     }
     session.output.result(document, [(name, f"{count:,}") for name, count in document.items()])
     if done.erased:
-        session.output.remark(f"{done.erased} of them were erased, so nobody can be told")
+        session.output.remark(
+            f"{done.erased} of them were erased, so nobody can be told: the log says so of each"
+        )
 
 
 @app.command()
@@ -131,12 +135,13 @@ def list_notices(
     \b
     Exit status:
       0  shown
-      3  there is no ledger
+      3  there is no such incident, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
     rows = []
     with open_service(session) as service:
         desk = service.duties.notices
+        service.incidents.desk.load(incident)
         counts = desk.count(incident)
         after = ""
         while each and (page := desk.load_of_incident(incident, after)):

@@ -8,10 +8,11 @@ from typing import Annotated, Any
 import typer
 
 from ledger.cli import obligation_answers
+from ledger.cli.incident_app import DEFAULT_BY, By, actor_of
 from ledger.cli.obligation_rows import Named, Words, fields_of, row_of
 from ledger.cli.output import Field
 from ledger.cli.service_session import open_service
-from ledger.cli.session import ACTOR, AsJson, Db, Quiet, begin
+from ledger.cli.session import AsJson, Db, Quiet, begin
 
 app = typer.Typer(rich_markup_mode=None)
 
@@ -31,7 +32,7 @@ Step = Annotated[
 
 @app.callback()
 def about() -> None:
-    """Have developers delete what they should not have, and hold them to it.
+    """Have developers delete what they should not have.
 
     \b
     Examples:
@@ -51,6 +52,7 @@ def open_all(
     revision: Annotated[
         int | None, typer.Option("--revision", metavar="N", help="Which assessment. [default: the last]")
     ] = None,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -63,8 +65,8 @@ def open_all(
 
     \b
     Examples:
-      grantledger policy defaults
-      grantledger obligation open i-0123456789abcdef
+      grantledger policy defaults --set
+      grantledger obligation open i-0123456789abcdef --by eve
 
     \b
     Exit status:
@@ -73,7 +75,7 @@ def open_all(
     """
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service, session.output.progress("opening obligations") as progress:
-        opened = service.duties.obligations.open(incident, revision, actor=ACTOR, on_progress=progress)
+        opened = service.duties.obligations.open(incident, revision, actor=actor_of(by), on_progress=progress)
         rows = [row_of(one.obligation) | {"is_new": one.is_new, "unlisted": one.unlisted} for one in opened]
     fields: list[Field] = [
         (row["obligation"], f"{row['developer']}  {row['deliveries']} deliveries  {row['state']}")
@@ -180,6 +182,7 @@ def escalate(
     ctx: typer.Context,
     obligation: Named,
     step: Step = None,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -209,7 +212,7 @@ def escalate(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         found = service.duties.obligations.load(obligation)
-        row = row_of(service.duties.escalation.escalate(found, ACTOR, wanted))
+        row = row_of(service.duties.escalation.escalate(found, actor_of(by), wanted))
     session.output.result(row, fields_of(row))
 
 
@@ -218,6 +221,7 @@ def verify(
     ctx: typer.Context,
     obligation: Named,
     text: Words,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -236,7 +240,7 @@ def verify(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         desk = service.duties.obligations
-        row = row_of(desk.verify(desk.load(obligation), ACTOR, text))
+        row = row_of(desk.verify(desk.load(obligation), actor_of(by), text))
     session.output.result(row, fields_of(row))
 
 
@@ -246,6 +250,7 @@ def waive(
     obligation: Named,
     approved_by: Approver,
     text: Words,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -254,7 +259,7 @@ def waive(
 
     \b
     Example:
-      grantledger obligation waive o-0123456789abcdef --approved-by operator:jane \\
+      grantledger obligation waive o-0123456789abcdef --by eve --approved-by operator:jane \\
         --text "the developer was wound up in 2018; nobody is left to ask"
 
     \b
@@ -265,7 +270,7 @@ def waive(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         desk = service.duties.obligations
-        row = row_of(desk.waive(desk.load(obligation), ACTOR, approved_by, text))
+        row = row_of(desk.waive(desk.load(obligation), actor_of(by), approved_by, text))
     session.output.result(row, fields_of(row))
 
 
@@ -277,27 +282,33 @@ def hold(
         str, typer.Option("--hold", metavar="HOLD", help="The legal hold that goes first.")
     ] = "",
     end: Annotated[bool, typer.Option("--end", help="The hold is over; go on.")] = False,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
     """Let a legal hold go first: nothing is to be deleted, and no deadline runs, until it ends.
 
+    The hold has to stand, on this obligation's incident or on an account. When it is lifted or has run out the
+    obligation goes on by itself, with deadlines later by as long as it lasted. A hold on an incident alone puts
+    off none of its obligations: it says what is kept here, not what others may keep.
+
     \b
     Examples:
-      grantledger obligation hold o-0123456789abcdef --hold h-0123456789abcdef
+      grantledger hold place --incident i-0123456789abcdef --id h-case-17 --by ada
+      grantledger obligation hold o-0123456789abcdef --hold h-case-17
       grantledger obligation hold o-0123456789abcdef --end
 
     \b
     Exit status:
       0  held, or going on with deadlines later by as long as it lasted
-      3  it has ended, no hold is named, or no ledger
+      3  it has ended, no such hold stands there, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         desk = service.duties.obligations
         found = desk.load(obligation)
-        moved = desk.resume(found, ACTOR) if end else desk.hold(found, hold_id, ACTOR)
+        moved = desk.resume(found, actor_of(by)) if end else desk.hold(found, hold_id, actor_of(by))
         row = row_of(moved)
     session.output.result(row, fields_of(row))
 
@@ -315,6 +326,7 @@ def close(
     text: Annotated[
         str | None, typer.Option("--text", metavar="TEXT", help="Why, kept as a commitment.")
     ] = None,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -336,7 +348,7 @@ def close(
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         found = service.duties.obligations.load(obligation)
-        row = row_of(service.duties.escalation.close(found, ACTOR, text, reinstate=reinstate))
+        row = row_of(service.duties.escalation.close(found, actor_of(by), text, reinstate=reinstate))
     session.output.result(row, fields_of(row))
 
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ledger.cli.incident_app import DEFAULT_BY, By, actor_of
 from ledger.cli.obligation_rows import Named, fields_of, row_of
 from ledger.cli.service_session import open_service
-from ledger.cli.session import ACTOR, AsJson, Db, Quiet, begin
+from ledger.cli.session import AsJson, Db, Quiet, begin
 from ledger.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,6 +64,7 @@ def ack(
     done: Annotated[
         bool, typer.Option("--done", help="It also says that everything is deleted; to be attested next.")
     ] = False,
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -83,8 +85,9 @@ def ack(
     with open_service(session) as service:
         desk = service.duties.obligations
         found = desk.load(obligation)
+        actor = actor_of(by)
         moved = (
-            desk.report(found, ACTOR, text, is_done=True) if done else desk.acknowledge(found, ACTOR, text)
+            desk.report(found, actor, text, is_done=True) if done else desk.acknowledge(found, actor, text)
         )
         row = row_of(moved)
     session.output.result(row, fields_of(row))
@@ -99,6 +102,7 @@ def attest(
             metavar="FILE", help="The attestation that `obligation sign` made; - for standard input."
         ),
     ],
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -121,7 +125,7 @@ def attest(
     envelope = _read_json(file)
     with open_service(session) as service:
         found = service.duties.obligations.load(obligation)
-        row = row_of(service.duties.attestations.take(found, envelope, ACTOR))
+        row = row_of(service.duties.attestations.take(found, envelope, actor_of(by)))
     session.output.result(row, fields_of(row))
 
 
@@ -131,6 +135,7 @@ def key(
     public_key: Annotated[
         str, typer.Argument(metavar="KEY", help="Its Ed25519 public key: 64 lower-case hex digits.")
     ],
+    by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -150,7 +155,7 @@ def key(
     """
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
-        is_new = service.duties.attestations.set_key(developer, public_key, ACTOR)
+        is_new = service.duties.attestations.set_key(developer, public_key, actor_of(by))
     session.output.result(
         {"developer": developer, "key": public_key, "changed": is_new},
         [("developer", developer), ("key", public_key), ("changed", "yes" if is_new else "no")],

@@ -53,7 +53,7 @@ def set_policy(
     \b
     Examples:
       grantledger policy set people_notice 30d --jurisdiction california
-      grantledger policy set retention.payloads 90d
+      grantledger policy set retention.events 90d
 
     \b
     Exit status:

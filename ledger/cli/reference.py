@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import redirect_stdout
+from functools import cache
 from io import StringIO
 
 import typer
+from typer.main import get_command
 
 from ledger.cli.app import NAME, app
 from ledger.cli.output import Output
@@ -33,7 +35,7 @@ def render_help(words: tuple[str, ...]) -> str:
     """What ``grantledger`` with ``words`` and ``--help`` prints."""
     said = StringIO()
     with redirect_stdout(said):
-        app(args=[*words, "--help"], prog_name=NAME, standalone_mode=False)
+        _whole()(args=[*words, "--help"], prog_name=NAME, standalone_mode=False)
     return said.getvalue().strip()
 
 
@@ -44,6 +46,11 @@ def render_reference() -> str:
         for words in ((), *command_names())
     ]
     return "\n".join([_HEAD, *sections])
+
+
+@cache
+def _whole() -> Callable[..., object]:
+    return get_command(app).main
 
 
 def _name_of(callback: object) -> str:

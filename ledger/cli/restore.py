@@ -19,7 +19,7 @@ Log = Annotated[
 def restore(
     ctx: typer.Context, log: Log, db: Db = None, as_json: AsJson = False, quiet: Quiet = False
 ) -> None:
-    """Bring a database that was put back from a backup up to the published log, and erase again who was erased.
+    """Bring a restored backup up to the log, with its erasures.
 
     A backup holds people that were erased since, and not the entries that say so. `grantledger serve` does not
     start on it before this ran. The published entries are appended as they are, once it is sure that they continue
@@ -50,10 +50,12 @@ def restore(
             "entries": done.size_after,
             "appended": done.size_after - done.size_before,
             "erased_again": done.people,
+            "left": done.left,
         },
         [
             ("entries", f"{done.size_after:,}"),
             ("appended", f"{done.size_after - done.size_before:,}"),
             ("erased again", f"{done.people:,}"),
+            ("files", done.left or "nothing of anybody erased is left in the database's own files"),
         ],
     )

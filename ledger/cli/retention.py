@@ -13,7 +13,7 @@ app = typer.Typer(rich_markup_mode=None)
 
 @app.callback()
 def about() -> None:
-    """Destroy what is older than the policies in the log let it be.
+    """Destroy what is older than the policies let it be.
 
     \b
     Policies, each a `policy.set` entry; what has none is kept as before:
@@ -48,12 +48,12 @@ def run(ctx: typer.Context, db: Db = None, as_json: AsJson = False, quiet: Quiet
       0  done
       3  no ledger
     """
-    from ledger.privacy.retention import POLICIES
+    from ledger.incidents.policies import RETAINED
 
     session = begin(ctx, db, as_json, quiet)
     with open_service(session) as service:
         done = service.privacy.retention.run()
     fields: list[Field] = [
-        (policy, f"{done[policy]:,}" if policy in done else "no such policy is set") for policy in POLICIES
+        (policy, f"{done[policy]:,}" if policy in done else "no such policy is set") for policy in RETAINED
     ]
     session.output.result(done, fields)

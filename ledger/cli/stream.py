@@ -37,7 +37,7 @@ def stream(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write each entry as an event, one JSON object a line, in the order of the log.
+    """Write each entry as an event, a line of JSON, in order.
 
     With --cursor the next run goes on where this one ended, however it ended: some events may come twice, with the
     same id, and none is left out. The cursor moves when the lines are written, and synced where standard output is

@@ -45,7 +45,7 @@ def table(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write the entries that the options select as CSV, JSON Lines or Parquet, however many they are.
+    """Write selected entries as CSV, JSON Lines or Parquet.
 
     A cell of the CSV that a spreadsheet could take for a formula begins with an apostrophe. JSON Lines are the
     entries' exact bytes. A table proves nothing: `grantledger export` makes what does. A look at an account's or a

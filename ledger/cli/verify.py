@@ -154,6 +154,8 @@ def verify(
     _write_files(report, findings, html)
     session.output.result(report.to_json(with_findings=findings is None), _fields(report))
     _show_findings(session.output, report, findings)
+    if report.exit_status == 1 and tiles is None and not as_json:
+        session.output.remark("exposures have causes: `grantledger incident open` opens an incident for each")
     raise typer.Exit(report.exit_status)
 
 

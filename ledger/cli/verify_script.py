@@ -22,11 +22,11 @@ def verify_script(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Write verify.py, which checks proofs with nothing but Python, and verify_bag.py beside it, for exports.
+    """Write verify.py, which checks proofs with nothing but Python.
 
-    For Python 3.8 or later, without any package. The first checks what `grantledger prove` makes, on a machine that
-    has nothing of this project; with the second beside it also a directory that `grantledger export` made. Send them
-    along, or let others take them from somewhere that they trust.
+    For Python 3.8 or later, without any package. verify.py checks what `grantledger prove` makes, on a machine that has
+    nothing of this project; verify_bag.py, which comes with it and stays beside it, what `grantledger export` makes.
+    Send them along, or let others take them from somewhere that they trust.
 
     \b
     Examples:

@@ -270,7 +270,9 @@ def _refuse_sighting(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
 
 
 def _refuse_erasure(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
-    standing = log.history.holds.standing_on(members["account"], members["at"], log.as_of_size)
+    # A later instant than that of recording is a claim, and would reach behind the end of a hold.
+    at_ms = min(members["at"], members.get("recorded_at", members["at"]))
+    standing = log.history.holds.standing_on(members["account"], at_ms, log.as_of_size)
     if standing:
         names = ", ".join(dict.fromkeys(one.hold for one in standing))
         return Refusal(
@@ -335,6 +337,7 @@ RULED_KINDS = frozenset(_RULES)
 MEMBERS_READ = (
     "kind",
     "at",
+    "recorded_at",
     "account",
     "app",
     "developer",

@@ -43,7 +43,7 @@ class Holds:
     def __init__(self) -> None:
         self._by_account: dict[str, list[Placed]] = {}
         self._by_incident: dict[str, list[Placed]] = {}
-        self._names: dict[str, int] = {}
+        self._names: dict[str, Placed] = {}
         self.placed: list[Placed] = []
         """Every placement, in append order."""
         self.lifted: dict[str, Lifted] = {}
@@ -62,7 +62,7 @@ class Holds:
                 entry.hold, entry.seq, entry.account, entry.incident, entry.until, entry.at, entry.actor
             )
             self.placed.append(placed)
-            self._names.setdefault(entry.hold, entry.seq)
+            self._names.setdefault(entry.hold, placed)
             if entry.account is not None:
                 self._by_account.setdefault(entry.account, []).append(placed)
             elif entry.incident is not None:
@@ -70,8 +70,23 @@ class Holds:
 
     def is_placed(self, hold: str, as_of_size: int | None = None) -> bool:
         """Whether ``hold`` was ever placed in the log of ``as_of_size`` entries (default: all of it)."""
-        seq = self._names.get(hold)
-        return seq is not None and (as_of_size is None or seq < as_of_size)
+        first = self._names.get(hold)
+        return first is not None and (as_of_size is None or first.seq < as_of_size)
+
+    def stands(self, hold: str, at_ms: int) -> bool:
+        """Whether ``hold`` was placed and has not ended at ``at_ms``."""
+        end_ms = self.end_of(hold)
+        return self.is_placed(hold) and (end_ms is None or at_ms < end_ms)
+
+    def first_of(self, hold: str) -> Placed | None:
+        """How ``hold`` was placed at first: on its incident, or on its account; None where it never was."""
+        return self._names.get(hold)
+
+    def end_of(self, hold: str) -> int | None:
+        """When ``hold`` ended, or will by itself: lifted, or the instant it was placed for; None where it goes on."""
+        first, lifted = self._names.get(hold), self.lifted.get(hold)
+        ends = (None if first is None else first.until_ms, None if lifted is None else lifted.at_ms)
+        return min((at_ms for at_ms in ends if at_ms is not None), default=None)
 
     def standing_on(self, account: str, at_ms: int, as_of_size: int | None = None) -> list[Placed]:
         """The holds on ``account`` (a tag) that stand at ``at_ms``, in the order in which they were placed."""

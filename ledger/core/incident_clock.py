@@ -14,6 +14,10 @@ own entry counts from that entry.
 that it was recorded and in effect by then; where none was, the first that came after. So a period that is set when it has
 become short changes nothing.
 
+**People** are counted: everybody whom no earlier revision counted has to be told from that revision on. Somebody whom a
+``subject.erased`` made unknown before is owed nothing, once ``notice.given_up`` says so with the reason ``erased``; said of
+anybody else it is worth nothing.
+
 **Done** is what an entry says was done, at its ``at``. A decision ``no_authority_notice.<jurisdiction>`` or
 ``no_people_notice.<jurisdiction>`` (with reasons, as every decision) ends that duty if it is taken in time.
 """
@@ -45,12 +49,13 @@ CLOCK_KINDS = frozenset(
         "notice.sent",
         "notice.read",
         "notice.given_up",
+        "subject.erased",
     }
 )
 """The kinds of which :meth:`IncidentClocks.add` makes anything."""
 
 GONE = "erased"
-"""The reason of a ``notice.given_up`` to somebody whom nobody knows any more: nothing is owed then."""
+"""The reason of a ``notice.given_up`` to somebody who was erased: nothing is owed then."""
 
 _NO_AUTHORITY, _NO_PEOPLE = "no_authority_notice", "no_people_notice"
 
@@ -106,7 +111,8 @@ class _Assessed:
     revision: int
     seq: int
     recorded_at_ms: int
-    people: int
+    new: int
+    """How many people it counts whom no revision before it did."""
 
 
 @dataclass(slots=True)
@@ -125,6 +131,7 @@ class IncidentClocks:
     def __init__(self) -> None:
         self._policies: dict[tuple[str, str | None], list[_Policy]] = {}
         self._clocks: dict[str, _Clock] = {}
+        self._erased: set[str] = set()
 
     def add(self, entry: Any) -> None:
         """Take the next entry of the log, of whatever kind."""
@@ -135,6 +142,9 @@ class IncidentClocks:
             key = (entry.policy, entry.jurisdiction)
             made = _Policy(max(entry.at, entry.recorded_at), entry.period_ms)
             self._policies.setdefault(key, []).append(made)
+            return
+        if kind == "subject.erased":
+            self._erased.add(entry.account)
             return
         if kind == "incident.opened":
             self._clocks.setdefault(entry.incident, _Clock(entry.seq))
@@ -156,7 +166,7 @@ class IncidentClocks:
             case "incident.decided":
                 _keep_earliest(clock.waived, entry.decision, entry.recorded_at)
             case "notice.given_up":
-                if entry.reason == GONE:
+                if entry.reason == GONE and entry.account in self._erased:
                     _keep_earliest(clock.told, entry.account, entry.at)
             case _:
                 _keep_earliest(clock.told, entry.account, entry.at)
@@ -167,7 +177,11 @@ class IncidentClocks:
             # An account may be another person's delivery's subject as well, so that this is the least that there are.
             accounts = entry.accounts_definite + entry.accounts_possible
             people = max(accounts, entry.others_definite + entry.others_possible)
-        clock.assessed.append(_Assessed(entry.revision, entry.seq, entry.recorded_at, people))
+        new = entry.people_new
+        if new is None:
+            # Nobody said who is new: as many at least as there are more than before.
+            new = max(0, people - sum(one.new for one in clock.assessed))
+        clock.assessed.append(_Assessed(entry.revision, entry.seq, entry.recorded_at, new))
         if entry.accounts_definite or entry.others_definite:
             made = Candidate("reasonable_certainty", entry.recorded_at, entry.seq, True, False)
             clock.candidates.append(made)
@@ -235,11 +249,11 @@ class IncidentClocks:
         """One for the people of each revision that found more: nobody could tell them before it."""
         told = sorted(clock.told.values())
         for jurisdiction in self._jurisdictions(PEOPLE_NOTICE):
-            most = 0
+            people = 0
             for assessed in clock.assessed:
-                if assessed.people <= most:
+                if not assessed.new:
                     continue
-                is_first, most = most == 0, assessed.people
+                is_first, people = people == 0, people + assessed.new
                 starts_ms = aware.at_ms if is_first else max(aware.at_ms, assessed.recorded_at_ms)
                 yield Deadline(
                     incident,
@@ -248,14 +262,14 @@ class IncidentClocks:
                     starts_ms,
                     starts_ms + self._period(PEOPLE_NOTICE, jurisdiction, starts_ms),
                     aware.seq if is_first else assessed.seq,
-                    done_at_ms=told[assessed.people - 1] if len(told) >= assessed.people else None,
+                    done_at_ms=told[people - 1] if len(told) >= people else None,
                     waived_at_ms=clock.waived.get(_in(_NO_PEOPLE, jurisdiction)),
                     revision=assessed.revision,
                 )
 
     def _copies(self, incident: str, clock: _Clock) -> Iterator[Deadline]:
         """What the authority gets once people were told: due from the moment the last of them was."""
-        people = max((one.people for one in clock.assessed), default=0)
+        people = sum(one.new for one in clock.assessed)
         told = sorted(clock.told.values())
         if not people or len(told) < people:
             return

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from ledger.core import canonical
+from ledger.core.duty_clocks import DUTY_KINDS
 from ledger.core.entries import Entry, decode_entry
 from ledger.core.faults import Fault, edge_of, seam_faults, stored_faults
 from ledger.core.history import History, bears_state
-from ledger.core.incident_clock import CLOCK_KINDS
 from ledger.core.index import index_keys
 from ledger.core.key_trees import KeyTrees
 from ledger.core.ledger_findings import schema_finding
@@ -26,7 +26,7 @@ from ledger.ports import Attempt, Block, ChunkFacts, LogSource, Sweep
 CHUNK_ENTRIES = 16 * TILE_WIDTH
 ROW_KINDS = frozenset({"delivery.attempted", "delivery.settled", "delivery.imported"})
 LOG_STATE_KINDS = frozenset({"ledger.opened", "index.sealed", "key.rotated"})
-_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | CLOCK_KINDS
+_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | DUTY_KINDS
 
 
 class ScalarEngine:

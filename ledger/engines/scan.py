@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from ledger.core.duty_clocks import DUTY_KINDS
 from ledger.core.entries import decode_entry
 from ledger.core.faults import Edge, Fault, FaultList, edge_of, seam_faults, stored_faults
 from ledger.core.history import bears_state
-from ledger.core.incident_clock import CLOCK_KINDS
 from ledger.core.ledger_findings import schema_finding
 from ledger.core.merkle import HASH_BYTES, hash_leaves
 from ledger.core.source_keys import SECOND_SOURCE_KINDS
@@ -152,7 +152,7 @@ def _links(leaves: Sequence[bytes]) -> Bytes:
     return np.frombuffer(digits.encode(), np.uint8).reshape(-1, 2 * HASH_BYTES)
 
 
-_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | CLOCK_KINDS
+_TOLD_KINDS = LOG_STATE_KINDS | SECOND_SOURCE_KINDS | DUTY_KINDS
 
 
 def is_state(kind: str) -> bool:

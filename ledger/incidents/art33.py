@@ -2,8 +2,9 @@
 
 Forms change, so which field of a form is filled from where stands in a file, ``art33_fields.json``: an id, a section, a
 label, a path into the incident's document, and for which notifications it is needed. A field is filled from entries and the
-words behind them, or it is listed as missing; nothing is made up. What is not known in time may follow (Art. 33(4)): those
-fields are needed for a follow-up or the final notification only.
+words behind them, or it is listed as missing; nothing is made up: when the authority was notified is no field of a first
+notification before somebody has recorded it. What is not known in time may follow (Art. 33(4)): those fields are needed for a
+follow-up or the final notification only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import Any
 
+from ledger.core.entries.members import AuthorityNoticeType
 from ledger.core.incident_clock import AUTHORITY_NOTICE
 from ledger.core.timestamps import format_rfc3339
 from ledger.errors import UsageError
@@ -58,21 +60,31 @@ def load_mapping(text: str | None = None) -> tuple[FormField, ...]:
     return found
 
 
+def due_notification(document: Document, jurisdiction: str) -> AuthorityNoticeType:
+    """What the authority of ``jurisdiction`` gets next: first, follow-ups, and the final one of a concluded incident."""
+    if not any(one["jurisdiction"] == jurisdiction for one in document["authorities"]):
+        return "first"
+    return "final" if document["status"] == "concluded" else "follow_up"
+
+
 def make_draft(
     document: Document,
     jurisdiction: str,
-    notification: str,
+    notification: str | None,
     now_ms: int,
     mapping: Sequence[FormField] | None = None,
 ) -> Document:
     """The draft of a ``notification`` (first, follow_up, final) to the authority of ``jurisdiction``, as of ``now_ms``.
 
+    None is what is due.
+
     ``document`` is the incident's. ``fields`` are all that are filled, ``missing`` those that this notification needs and
     nobody has said, ``to_follow`` those that a later one needs. Raises UsageError for an unknown notification.
     """
+    notification = notification or due_notification(document, jurisdiction)
     if notification not in NOTIFICATIONS:
         raise UsageError(f"a notification is {', '.join(NOTIFICATIONS)}, not {notification!r}")
-    context = _context(document, jurisdiction, notification, now_ms)
+    context = _context(document, jurisdiction, notification)
     fields, missing, follow = [], [], []
     for one in load_mapping() if mapping is None else mapping:
         if one.when is not None and not _at(context, one.when):
@@ -100,7 +112,7 @@ def make_draft(
     }
 
 
-def _context(document: Document, jurisdiction: str, notification: str, now_ms: int) -> Document:
+def _context(document: Document, jurisdiction: str, notification: str) -> Document:
     """What paths lead into: the document, and what follows from it for this authority."""
     told = [one for one in document["authorities"] if one["jurisdiction"] == jurisdiction]
     first = next((one for one in told if one["notification"] == "first"), None)
@@ -124,7 +136,9 @@ def _context(document: Document, jurisdiction: str, notification: str, now_ms: i
         "clock": {
             "is_late": is_late,
             "due_at": None if due is None else due["due_at"],
-            "notified_at": format_rfc3339(now_ms) if first is None else first["at"],
+            # RFC 3339 of one width, so that texts compare as instants do.
+            "detected_at": min([document["opened_at"], *(one["at"] for one in document["moments"])]),
+            "notified_at": None if first is None else first["at"],
             "reasons_for_delay": reasons,
         },
         "people": None if assessed is None else _people(assessed),

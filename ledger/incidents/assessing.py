@@ -9,7 +9,7 @@ but with the people: some 500 bytes for each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -190,6 +190,10 @@ class FindingSet:
                 event_types=tuple(sorted(one.event_types)),
                 private=one.private,
             )
+
+    def count_beside(self, known: Collection[str]) -> int:
+        """How many people there are that are not ``known``, by tag."""
+        return sum(tag not in known for tag in self._people)
 
     def freeze(
         self, incident: Incident, query: str, verified: Verified, active_accounts: int, now_ms: int

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -317,16 +318,28 @@ class Attestations:
         return opened
 
 
-def claim_at(claims: str, place: int) -> Outcome | None:
-    """What the kept ``claims`` of an attestation say of the line at ``place``."""
-    runs: Sequence[Sequence[Any]] = json.loads(claims)
-    return next((run[2] for run in runs if run[0] <= place <= run[1]), None)
+Claims = Sequence[tuple[int, int, Outcome]]
+"""Runs of places with what is said of them, ascending."""
 
 
-def count_claims(claims: str) -> Mapping[Outcome, int]:
-    """How many lines the kept ``claims`` say each outcome of."""
+def read_claims(kept: str) -> Claims:
+    """The claims of an attestation as they are kept with it."""
+    return [(first, last, outcome) for first, last, outcome in json.loads(kept)]
+
+
+def claim_at(claims: Claims, place: int) -> Outcome | None:
+    """What ``claims`` say of the line at ``place``."""
+    after = bisect_right(claims, place, key=lambda run: run[0])
+    if not after:
+        return None
+    _, last, outcome = claims[after - 1]
+    return outcome if place <= last else None
+
+
+def count_claims(kept: str) -> Mapping[Outcome, int]:
+    """How many lines the claims that are ``kept`` say each outcome of."""
     counts: dict[Outcome, int] = {}
-    for first, last, outcome in json.loads(claims):
+    for first, last, outcome in read_claims(kept):
         counts[outcome] = counts.get(outcome, 0) + last - first + 1
     return counts
 

@@ -12,7 +12,14 @@ from typing import Any
 
 import structlog
 
-from ledger.core.incident_clock import AUTHORITY_NOTICE, CLOCK_KINDS, Candidate, Deadline, IncidentClocks
+from ledger.core.incident_clock import (
+    AUTHORITY_NOTICE,
+    CLOCK_KINDS,
+    GONE,
+    Candidate,
+    Deadline,
+    IncidentClocks,
+)
 from ledger.errors import FormatError
 from ledger.gateway.drafts import live_draft
 from ledger.ports import Clock, Codec, EntryStore
@@ -93,6 +100,12 @@ class ClockBook:
             entry: Any = self._codec.decode(data)
         except FormatError:
             return  # Only a forced entry is malformed, and a verification tells.
+        if entry.kind == "notice.given_up" and entry.reason == GONE:
+            # Somebody may have been erased before the first incident, where the reading began.
+            uid = f"subject.erased/{entry.account}"
+            for row in self._store.fetch_by_uids([uid]).values():
+                if row.seq < entry.seq:
+                    self._clocks.add(self._codec.decode(row.data))
         self._clocks.add(entry)
 
 

@@ -7,26 +7,21 @@ is no part of the log: it is personal data, and changes nothing about anybody's 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 
+from ledger.core.mail_addresses import is_mail_address
 from ledger.core.standard_webhooks import KEY_BYTES_MIN, format_secret, parse_secret
 from ledger.core.webhook_urls import UrlRefusal, check_webhook_url
-from ledger.errors import RejectedError
+from ledger.errors import RejectedError, StoreError
 from ledger.ports import Clock, Randomness, Subject
 from ledger.ports.notices import Contact, Medium, Notices
 from ledger.ports.sealing import Sealing
 from ledger.ports.vault import Keyring
 
 SECRET_BYTES = 32
-_match_address = re.compile(
-    r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64}(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,64})*"
-    r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.)*[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?",
-    re.ASCII,
-).fullmatch
 
 assert SECRET_BYTES >= KEY_BYTES_MIN, "a secret of ours is long enough"
 
@@ -40,10 +35,14 @@ class WebhookAddress(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Reached:
-    """Where one person can be reached; what is None, by nothing of that sort."""
+    """Where one person can be reached; what is None, by nothing of that sort.
+
+    ``is_unusable`` where what is kept was altered: nobody knows what it was.
+    """
 
     email: str | None = field(default=None, repr=False)
     webhook: WebhookAddress | None = field(default=None, repr=False)
+    is_unusable: bool = False
 
 
 class Contacts:
@@ -60,7 +59,7 @@ class Contacts:
 
     def set_email(self, subject: Subject, address: str) -> None:
         """Reach ``subject`` at ``address`` from now on; raises RejectedError where mail cannot be sent there."""
-        if not _match_address(address):
+        if not is_mail_address(address):
             raise RejectedError(
                 "this is no e-mail address that mail can be sent to: write name@host in ASCII"
             )
@@ -90,7 +89,7 @@ class Contacts:
     def reach(self, accounts: Sequence[str]) -> dict[str, Reached]:
         """Where each of ``accounts`` (tags) can be reached; nobody who was erased is.
 
-        Raises StoreError where an address was altered.
+        An address that was altered is that person's alone: the others are reached all the same.
         """
         kept = self._notices.fetch_contacts(accounts)
         subjects = self._keyring.subjects_behind(kept)
@@ -99,10 +98,14 @@ class Contacts:
             subject = subjects.get(account)
             if subject is None:
                 continue
-            opened = {
-                one.medium: self._sealing.open_for(subject, _context(one.account, one.medium), one.sealed)
-                for one in its
-            }
+            try:
+                opened = {
+                    one.medium: self._sealing.open_for(subject, _context(one.account, one.medium), one.sealed)
+                    for one in its
+                }
+            except StoreError:
+                reached[account] = Reached(is_unusable=True)
+                continue
             email, webhook = opened.get("email"), opened.get("webhook")
             reached[account] = Reached(
                 None if email is None else email.decode(),

@@ -1,7 +1,8 @@
 """What was seen of a developer after it attested that it has nothing any more (incidents and exports, section 5.3).
 
 A receipt of the developer about a listed delivery, or a canary whose data was listed and that turned up at the developer:
-recorded behind the attestation, it contradicts it. That is ``ATTESTATION_CONTRADICTED``, with the entry as evidence, and the
+recorded behind an attestation, it contradicts the one that counted then: signing anew is no way out of what was seen
+before. That is ``ATTESTATION_CONTRADICTED``, with the entry as evidence, and the
 obligation is disputed. Only lines that were attested as gone can be contradicted so.
 
 A receipt that a developer hands in late about something it received before counts as well: whoever confirms a delivery by
@@ -17,7 +18,7 @@ import msgspec
 import structlog
 
 from ledger.errors import ConflictError
-from ledger.incidents.attestations import GONE, claim_at
+from ledger.incidents.attestations import GONE, Claims, claim_at, read_claims
 from ledger.incidents.obligation_moves import LEDGER, Move, Moves, finding_of
 from ledger.incidents.obligation_states import Refused, next_state
 from ledger.ports import EntryStore, StoredEntry
@@ -27,7 +28,9 @@ from ledger.sequencer.sequencer import Sequencer
 
 CURSOR = "contradictions"
 ENTRIES_AT_ONCE = 100_000
+STEPS_AT_ONCE = 64
 
+_ATTESTED = b'"kind":"obligation.attested"'
 _KINDS = (b'"kind":"delivery.receipt"', b'"kind":"canary.seen"')
 
 log = structlog.get_logger()
@@ -82,23 +85,35 @@ class Contradictions:
             obligation = self._obligations.load(name)
             if obligation is None or obligation.developer != developer:
                 continue
-            its = [line for of, line in lines if of == name and self._is_gone(obligation, line, seq)]
-            if its:
-                self._record(obligation, its[0], seq)
+            claims = self._claims_before(obligation, seq)
+            if claims is None:
+                continue
+            its = next(
+                (line for of, line in lines if of == name and claim_at(claims, line.place) in GONE), None
+            )
+            if its is not None:
+                self._record(obligation, its, seq)
                 found += 1
         return found
 
-    def _is_gone(self, obligation: Obligation, line: ListedDelivery, seq: int) -> bool:
-        """Whether the developer had attested before entry ``seq`` that it has nothing of ``line`` any more."""
-        if obligation.attestation is None or seq < self._attested_at(obligation):
-            return False
-        kept = self._obligations.load_attestation(obligation.attestation)
-        return kept is not None and claim_at(kept.claims, line.place) in GONE
-
-    def _attested_at(self, obligation: Obligation) -> int:
-        """Where the entry of its attestation stands."""
-        uid = f"obligation/{obligation.obligation}/{obligation.attested_version}"
-        return self._store.fetch_by_uids([uid])[uid].seq
+    def _claims_before(self, obligation: Obligation, seq: int) -> Claims | None:
+        """What the developer had attested last before entry ``seq``; None where it had attested nothing."""
+        if obligation.attestation is None:
+            return None
+        for top in range(obligation.version, 0, -STEPS_AT_ONCE):
+            uids = [
+                f"obligation/{obligation.obligation}/{version}"
+                for version in range(top, max(0, top - STEPS_AT_ONCE), -1)
+            ]
+            rows = self._store.fetch_by_uids(uids)
+            for uid in uids:
+                row = rows.get(uid)
+                if row is None or row.seq >= seq or _ATTESTED not in row.data:
+                    continue
+                digest: str = msgspec.json.decode(row.data)["attestation"]
+                kept = self._obligations.load_attestation(digest)
+                return None if kept is None else read_claims(kept.claims)
+        return None
 
     def _record(self, obligation: Obligation, line: ListedDelivery, seq: int) -> None:
         finding = finding_of(

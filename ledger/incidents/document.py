@@ -99,16 +99,19 @@ class IncidentDocuments:
         if not incident.revision:
             return []
         its = [] if self._obligations is None else self._obligations.load_all(incident.incident)
-        states = {one.developer: one for one in its}
         rows = []
         for developer, count in self._incidents.receivers(incident.incident, incident.revision):
-            owed = states.get(developer)
+            # A later revision that finds more at a developer makes another one, and both have to be seen.
+            owed = [one for one in its if one.developer == developer]
             rows.append(
                 {
                     "developer": developer,
                     "deliveries": count,
-                    "obligation": None if owed is None else owed.obligation,
-                    "deletion": "not asked for" if owed is None else owed.state,
+                    "obligations": [
+                        {"obligation": one.obligation, "deliveries": one.deliveries, "state": one.state}
+                        for one in owed
+                    ],
+                    "deletion": ", ".join(one.state for one in owed) or "not asked for",
                 }
             )
         return rows

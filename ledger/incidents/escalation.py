@@ -8,23 +8,27 @@ in order, each an entry, and those that restrict are durable together with the r
     suspend_app         app.suspended: each of its apps, which stay off when the developer is reinstated
     tell_authority      that it was told; the notification is the incident's
 
+Closing can lift what the steps have stopped, and nothing else: what was suspended for another reason, by hand or for another
+open obligation, stays so.
+
 Nothing is sent from the entry on: what restricts is announced before it is recorded, permits that have not started end, and
 a step that restricts returns when none is left that could.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from ledger.core.folding import Event, in_fold_order
 from ledger.core.history import History
-from ledger.core.parties import developer_of_app, is_app_good, is_developer_good
+from ledger.core.parties import developer_of_app
 from ledger.errors import ConflictError, RejectedError
-from ledger.gateway.parties import standing_draft
+from ledger.gateway.parties import StandingKind, standing_draft
 from ledger.incidents.obligation_moves import LEDGER, Move, Moves, finding_of
-from ledger.incidents.obligation_states import Deadline, find_overdue, next_step
-from ledger.ports import Clock
+from ledger.incidents.obligation_states import ENDED, Deadline, find_overdue, next_step
+from ledger.ports import Clock, EntryStore
 from ledger.ports.obligations import STEPS, Obligation, Obligations, Step
 from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
@@ -39,6 +43,7 @@ class Escalation:
         self,
         *,
         sequencer: Sequencer,
+        store: EntryStore,
         obligations: Obligations,
         moves: Moves,
         clock: Clock,
@@ -49,6 +54,7 @@ class Escalation:
         self._wait_for_permits = wait_for_permits
         self._tell = tell
         self._sequencer = sequencer
+        self._store = store
         self._obligations = obligations
         self._moves = moves
         self._clock = clock
@@ -121,28 +127,50 @@ class Escalation:
         return []
 
     def _reinstatements(self, obligation: Obligation, actor: str) -> list[Draft]:
+        """What lifts the suspensions of this obligation, where nobody else has suspended the same since it was in order."""
         developer, uid = obligation.developer, f"{obligation.obligation}/{obligation.version}"
-        others = {
-            step
+        over = [
+            one
             for one in self._obligations.load_all(developer=developer)
-            if one.obligation != obligation.obligation and one.state not in ("CLOSED", "WAIVED")
-            for step in one.steps
-        }
+            if one.obligation == obligation.obligation or one.state in ENDED
+        ]
 
-        def stopped(history: History, now_ms: int) -> tuple[bool, list[str]]:
-            apps = [
-                app for app in apps_of(history, developer, now_ms) if not is_app_good(history, app, now_ms)
-            ]
-            return not is_developer_good(history, developer, now_ms), apps
+        def suspensions(history: History, now_ms: int) -> dict[tuple[StandingKind, str], set[int]]:
+            found: dict[tuple[StandingKind, str], set[int]] = {}
+            record = history.developers.get(developer)
+            if record is not None:
+                found["developer.reinstated", developer] = _suspended_since(record.standing.events)
+            for app in apps_of(history, developer, now_ms):
+                found["app.reinstated", app] = _suspended_since(history.apps[app].standing.events)
+            return found
 
-        is_suspended, apps = self._sequencer.look(stopped)
-        drafts: list[Draft] = []
-        # What another open obligation has stopped stays stopped.
-        if is_suspended and "suspend_deliveries" in obligation.steps and "suspend_deliveries" not in others:
-            drafts.append(standing_draft("developer.reinstated", developer, actor, uid))
-        if "suspend_app" in obligation.steps and "suspend_app" not in others:
-            drafts += [standing_draft("app.reinstated", app, actor, uid) for app in apps]
+        drafts = []
+        for (kind, name), seqs in sorted(self._sequencer.look(suspensions).items(), reverse=True):
+            if not seqs:
+                continue
+            suspended = f"{kind.partition('.')[0]}.suspended"
+            own = {seq for one in over for seq in self._steps_against(one, f"{suspended}/{name}")}
+            if seqs <= own:
+                drafts.append(standing_draft(kind, name, actor, uid))
         return drafts
+
+    def _steps_against(self, obligation: Obligation, name: str) -> set[int]:
+        """The entries by which steps of ``obligation`` have suspended whoever ``name`` (kind and id) says."""
+        if not {"suspend_deliveries", "suspend_app"} & set(obligation.steps):
+            return set()
+        uids = [f"{name}/{obligation.obligation}/{version}" for version in range(obligation.version)]
+        return {row.seq for row in self._store.fetch_by_uids(uids).values()}
+
+
+def _suspended_since(events: Sequence[Event]) -> set[int]:
+    """The suspensions behind the last reinstatement, by seq; none where it is in good standing."""
+    seqs: set[int] = set()
+    for event in in_fold_order(events):
+        if event.verb == "suspended":
+            seqs.add(event.seq)
+        else:
+            seqs.clear()
+    return seqs
 
 
 def apps_of(history: History, developer: str, at_ms: int) -> list[str]:

@@ -17,7 +17,6 @@ from ledger.ports.incidents import AffectedPerson, Assessment, Incidents
 from ledger.ports.obligations import Obligation, Obligations
 
 JURISDICTION = "gdpr"
-NOTIFICATION = "first"
 
 _ROWS_AT_ONCE = 1_000
 
@@ -41,7 +40,7 @@ class IncidentFiles:
     def files(self, incident: str) -> Iterable[ExtraFile]:
         """The files about ``incident``; raises UsageError where there is none of this id."""
         document = self._documents(incident)
-        draft = make_draft(document, JURISDICTION, NOTIFICATION, self._clock.now_ms())
+        draft = make_draft(document, JURISDICTION, None, self._clock.now_ms())
         owed = self._obligations.load_all(incident)
         yield ExtraFile("incident/incident.json", [_indented(document)])
         yield ExtraFile("incident/art33.json", [_indented(draft)])
@@ -93,6 +92,7 @@ def _row(one: Obligation) -> dict[str, Any]:
         "delete_by": one.delete_by_ms,
         "attest_by": one.attest_by_ms,
         "acknowledged_at": one.acknowledged_at_ms,
+        "reported_at": one.reported_at_ms,
         "attested_at": one.attested_at_ms,
     }
     return {

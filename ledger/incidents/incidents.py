@@ -222,8 +222,7 @@ class IncidentDesk(Recorder):
     # --- Assessing.
 
     def _assess(self, incident: Incident, assessor: Assessor, actor: str) -> bool:
-        if incident.status == "concluded":
-            raise UsageError("the incident is concluded: what recurs is an incident of its own")
+        _check_open(incident)
         if not self._is_other(incident, assessor):
             return False
         staging = self._incidents.stage(incident.incident, self._clock.now_ms())
@@ -231,11 +230,29 @@ class IncidentDesk(Recorder):
             incident, self._clock.now_ms(), lambda lines: self._incidents.stage_deliveries(staging, lines)
         )
         self._incidents.stage_people(staging, made.people())
-        if self._again(lambda: self._freeze(incident, assessment, staging, actor)):
-            return True
-        # Somebody else assessed at the same time: that revision is theirs.
-        self._incidents.discard(staging)
-        return False
+        new = made.count_beside(self._people_before(incident))
+        is_frozen = False
+        try:
+            is_frozen = self._again(lambda: self._freeze(incident, assessment, new, staging, actor))
+        except UsageError:
+            self._incidents.discard(staging)
+            raise
+        if not is_frozen:
+            # Somebody else assessed at the same time: that revision is theirs.
+            self._incidents.discard(staging)
+        return is_frozen
+
+    def _people_before(self, incident: Incident) -> set[str]:
+        """The tags of everybody whom a revision up to now counts."""
+        known: set[str] = set()
+        for revision in range(1, incident.revision + 1):
+            after = ""
+            while rows := self._incidents.people(
+                incident.incident, revision, after=after, limit=LINES_AT_ONCE
+            ):
+                known.update(row.account for row in rows)
+                after = rows[-1].account
+        return known
 
     def _is_other(self, incident: Incident, assessor: Assessor) -> bool:
         """Whether there is something to freeze: the first findings, or others than those of the last revision."""
@@ -248,10 +265,15 @@ class IncidentDesk(Recorder):
         same = (last.findings_root, last.findings, last.query)
         return (again.root, again.size, assessor.query_of(incident)) != same
 
-    def _freeze(self, incident: Incident, made: Assessment, staging: int, actor: str) -> bool:
-        """Append the entry that freezes a staged set; False where another one has its revision."""
+    def _freeze(self, incident: Incident, made: Assessment, new: int, staging: int, actor: str) -> bool:
+        """Append the entry that freezes a staged set; False where another one has its revision.
+
+        ``new`` counts the people whom no revision before does. Raises UsageError where it was concluded meanwhile.
+        """
         name, now_ms = incident.incident, made.assessed_at_ms
         found = self.load(name)
+        # A verification takes minutes, and what was told when the incident was concluded stays true of it.
+        _check_open(found)
         if found.revision != incident.revision:
             return False
         uid = f"incident.assessed/{name}/{made.revision}"
@@ -260,11 +282,17 @@ class IncidentDesk(Recorder):
             self._incidents.put_assessment(made, staging),
             self._incidents.put_revision(name, made.revision, now_ms),
         ]
-        drafts = [self._draft("incident.assessed", kept, members_of(made), changes)]
+        stated = members_of(made) | {"people_new": new}
+        drafts = [self._draft("incident.assessed", kept, stated, changes)]
         if found.status in ("suspected", "detected"):
             number = len(self._events(name, "status")) + 1
             drafts.append(self._status_draft(name, "assessed", number, actor))
         return self._append(drafts)
+
+
+def _check_open(incident: Incident) -> None:
+    if incident.status == "concluded":
+        raise UsageError("the incident is concluded: what recurs is an incident of its own")
 
 
 def members_of(made: Assessment) -> dict[str, JsonValue]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib.resources import files
 
@@ -18,6 +18,7 @@ from jinja2 import Environment, StrictUndefined, Template
 
 from ledger.core.scopes import SCOPES, scope_of
 from ledger.gateway.words import scopes_in_words, time_in_words
+from ledger.incidents.attestations import OUTCOMES, Outcome
 from ledger.ports.incidents import AffectedPerson
 from ledger.ports.notices import Medium
 from ledger.ports.obligations import Obligation
@@ -48,7 +49,10 @@ class Summary(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What all notices of one incident share. ``names`` are developers' names by id; ``updates`` those made public."""
+    """What all notices of one incident share. ``names`` are developers' names by id; ``updates`` those made public.
+
+    ``claims`` are how many deliveries each attestation (by its hash) says which outcome of.
+    """
 
     incident: str
     title: str | None
@@ -56,6 +60,7 @@ class About:
     names: Mapping[str, str]
     obligations: Sequence[Obligation]
     updates: Sequence[str] = ()
+    claims: Mapping[str, Mapping[Outcome, int]] = field(default_factory=dict)
 
 
 def summary_of(person: AffectedPerson) -> str:
@@ -115,17 +120,17 @@ def deletion_in_words(summary: Summary, about: About) -> list[str]:
     for developer in summary.received_by[:NAMED_MAX]:
         name = about.names.get(developer, developer)
         its = [one for one in about.obligations if one.developer == developer]
-        lines += [f"{name} {state_in_words(one)}" for one in its] or [
-            f"{name} has not been asked to delete it yet."
-        ]
+        lines += [
+            f"{name} {state_in_words(one, about.claims.get(one.attestation or ''))}" for one in its
+        ] or [f"{name} has not been asked to delete it yet."]
     return lines
 
 
-def state_in_words(obligation: Obligation) -> str:
-    """Where an obligation stands, to be read after the developer's name."""
+def state_in_words(obligation: Obligation, claims: Mapping[Outcome, int] | None = None) -> str:
+    """Where an obligation stands, to be read after the developer's name; ``claims`` are what it attested."""
     attested = "" if obligation.attested_at_ms is None else time_in_words(obligation.attested_at_ms)
     asked = f"was asked on {time_in_words(obligation.opened_at_ms)} to delete it"
-    said = f"signed on {attested} what became of it"
+    said = f"signed on {attested} what became of it{_claims_in_words(claims or {})}"
     match obligation.state:
         case "OPENED" | "NOTIFIED":
             return f"{asked}, and has not answered yet."
@@ -151,6 +156,21 @@ def state_in_words(obligation: Obligation) -> str:
         case "HELD":
             return f"{asked}; it must keep it for now because of legal proceedings."
 
+
+def _claims_in_words(claims: Mapping[Outcome, int]) -> str:
+    told = [f"{claims[outcome]} {_SAID[outcome]}" for outcome in OUTCOMES if claims.get(outcome)]
+    return f" (of {sum(claims.values())} deliveries to it: {', '.join(told)})" if told else ""
+
+
+_SAID: Mapping[Outcome, str] = {
+    "deleted": "deleted",
+    "never_stored": "never stored",
+    "retained_legal": "kept because a law asks for it",
+    "forwarded": "passed on to others",
+    "not_found": "not found",
+    "disputed": "not received, it says",
+}
+assert tuple(_SAID) == OUTCOMES, "each outcome has its words"
 
 _STEPS: Mapping[str, str] = {
     "remind": "it was reminded",

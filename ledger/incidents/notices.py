@@ -5,17 +5,24 @@ Everybody affected is told: the accounts whose events they were, and every other
 purpose, queues nobody twice. A later revision of the incident queues those who are new, and lets the others' notices tell of
 the later revision: they are not told again.
 
+Somebody who was erased cannot be told: ``notice.given_up`` with the reason ``erased`` ends what was queued, or stands for
+what never was, so that the log says of everybody what became of them. Where the log has an entry already whose row is missing
+or behind, as after a backup was put back, the row is put right by it, and nothing is done twice.
+
 Sending is :mod:`ledger.incidents.sending`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from ledger.core.canonical import JsonValue
+from ledger.core.incident_clock import GONE
 from ledger.errors import RejectedError, UsageError
 from ledger.gateway.drafts import digest_of, live_draft
+from ledger.incidents.attestations import count_claims
 from ledger.incidents.contacts import Contacts
 from ledger.incidents.notice_words import (
     About,
@@ -26,16 +33,17 @@ from ledger.incidents.notice_words import (
     template_hash,
     write_notice,
 )
-from ledger.ports import Change, Clock
+from ledger.ports import Change, Clock, EntryStore
 from ledger.ports.incidents import AffectedPerson, Incidents
-from ledger.ports.notices import IncidentNotice, Medium, NoticeCount, Notices, Retold
+from ledger.ports.notices import MEDIA, IncidentNotice, Medium, NoticeCount, Notices, Retold
 from ledger.ports.obligations import Obligations
 from ledger.ports.registry import Registry
 from ledger.ports.vault import Keyring
-from ledger.sequencer.draft import Draft, Rejection, expect
+from ledger.sequencer.draft import Appended, Draft, Outcome, Rejection, expect
 from ledger.sequencer.sequencer import Sequencer
 
 PEOPLE_AT_ONCE = 1_000
+DESK = "system:notices"
 UPDATES_SHOWN = 5
 PROVENANCE = frozenset({"actor", "via", "template", "attempt", "reason"})
 """What the comparison of a repeated ``uid`` leaves out: who did it, by which words, at which try."""
@@ -72,6 +80,7 @@ class NoticeDesk:
         self,
         *,
         sequencer: Sequencer,
+        store: EntryStore,
         notices: Notices,
         incidents: Incidents,
         obligations: Obligations,
@@ -81,6 +90,8 @@ class NoticeDesk:
         clock: Clock,
     ) -> None:
         self._sequencer = sequencer
+        self._store = store
+        self._erased_seen = 0
         self._notices = notices
         self._incidents = incidents
         self._obligations = obligations
@@ -148,10 +159,12 @@ class NoticeDesk:
             if name not in known
         ]
         queued = 0
-        for outcome in self._sequencer.append_many(drafts):
+        for outcome in append_right(self._sequencer, self._notices, drafts):
             if isinstance(outcome, Rejection):
                 raise outcome.error()
             queued += outcome.created
+        gone = [person.account for person in people if person.account not in there]
+        self._give_up(incident, self._erased_of(gone), actor)
         return Queued(len(people), queued, len(wanted) - queued, len(people) - len(there))
 
     def _draft(
@@ -181,9 +194,51 @@ class NoticeDesk:
             "notice.queued", notice, actor, {"template": notice.template}, [self._notices.put(notice)]
         )
 
+    def give_up_erased(self) -> int:
+        """End the notices of people who were erased since they were queued; how many. A later call looks at later ones."""
+        seen = self._erased_seen
+        tags = self._sequencer.look(lambda history, _: list(islice(history.holds.erased, seen, None)))
+        ended = 0
+        for tag in tags:
+            for incident, _ in self._incidents.incidents_of(tag):
+                # Of an incident of which nobody was queued, nobody was told yet: that is for whoever queues.
+                if self._fetch(incident, [tag], "notice.queued"):
+                    ended += self._give_up(incident, [tag], DESK)
+        self._erased_seen = max(self._erased_seen, seen + len(tags))
+        return ended
+
+    def _erased_of(self, tags: Sequence[str]) -> list[str]:
+        """Those of ``tags`` that the log says are erased."""
+        if not tags:
+            return []
+        return self._sequencer.look(lambda history, _: [tag for tag in tags if tag in history.holds.erased])
+
+    def _give_up(self, incident: str, tags: Sequence[str], actor: str) -> int:
+        """Say of each of ``tags`` that nobody can be told there any more, unless it was; how many entries are new."""
+        queued = self._fetch(incident, tags, "notice.queued")
+        ended = self._fetch(incident, tags, "notice.sent") | self._fetch(incident, tags, "notice.given_up")
+        drafts = [
+            draft_of("notice.given_up", _gone(incident, tag, medium), actor, {"reason": GONE}, [])
+            for tag in tags
+            for medium in MEDIA
+            if (tag, medium) not in ended and (medium == "inbox" or (tag, medium) in queued)
+        ]
+        new = 0
+        for outcome in self._sequencer.append_many(drafts):
+            if isinstance(outcome, Rejection):
+                raise outcome.error()
+            new += outcome.created
+        return new
+
+    def _fetch(self, incident: str, tags: Collection[str], kind: str) -> set[tuple[str, str]]:
+        """Of which person and medium the log has an entry of ``kind``."""
+        named = {f"{kind}/{incident}/{tag}/{medium}": (tag, medium) for tag in tags for medium in MEDIA}
+        return {named[uid] for uid in self._store.fetch_by_uids(list(named))} if named else set()
+
     def about(self, incident: str) -> About:
         """What all notices of ``incident`` share, as of now."""
         its = self._obligations.load_all(incident)
+        attested = [self._obligations.load_attestation(one.attestation) for one in its if one.attestation]
         return About(
             incident=incident,
             title=self._incidents.text(incident, "title"),
@@ -191,6 +246,7 @@ class NoticeDesk:
             names=_Names(self._registry),
             obligations=its,
             updates=[one.text for one in self._incidents.updates(incident)][-UPDATES_SHOWN:],
+            claims={one.attestation: count_claims(one.claims) for one in attested if one is not None},
         )
 
     def inbox(self, account: str, after: str = "", count_max: int = 100) -> list[Told]:
@@ -253,6 +309,29 @@ class _Names(dict[str, str]):
 def notice_id(incident: str, account: str, medium: Medium) -> str:
     """The id of the one notice of ``incident`` to ``account`` (a tag) in ``medium``."""
     return f"n-{digest_of(incident, account, medium)}"
+
+
+def append_right(sequencer: Sequencer, notices: Notices, drafts: Sequence[Draft]) -> list[Outcome]:
+    """Append ``drafts``, durably, and put the rows right of those whose entries were there before; all outcomes.
+
+    Raises StoreError where nothing is known.
+    """
+    outcomes = sequencer.append_many(drafts)
+    notices.put_right(
+        [
+            change
+            for draft, outcome in zip(drafts, outcomes, strict=True)
+            if isinstance(outcome, Appended) and not outcome.created
+            for change in draft.changes
+        ]
+    )
+    return outcomes
+
+
+def _gone(incident: str, account: str, medium: Medium) -> IncidentNotice:
+    """The notice that nobody can get: no row is kept of it."""
+    name = notice_id(incident, account, medium)
+    return IncidentNotice(name, incident, account, medium, "", 0, "", "given_up", 0, 0, 0, reason=GONE)
 
 
 def draft_of(

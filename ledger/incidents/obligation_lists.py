@@ -11,12 +11,12 @@ line can be proven to be on the list, and an attestation says which list it is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ledger.core import canonical
 from ledger.core.canonical import JsonValue
-from ledger.core.merkle import hash_leaf, plan_inclusion, root_of
+from ledger.core.merkle import Frontier, hash_leaf, plan_inclusion, root_of
 from ledger.ports.incidents import ExposedDelivery
 from ledger.ports.obligations import ListedDelivery
 
@@ -61,17 +61,22 @@ def leaf_of(line: ListedDelivery) -> bytes:
     return hash_leaf(line.line.encode("ascii"))
 
 
-def prove_line(lines: Sequence[ListedDelivery], place: int) -> LineProof:
-    """The proof that the line at ``place`` is on the list; ProofError where there is no such place."""
-    leaves = [leaf_of(line) for line in lines]
-    plan = plan_inclusion(place, len(leaves))
-    hashes = plan.compute(
-        [root_of(leaves[node.index << node.level : (node.index + 1) << node.level]) for node in plan.nodes]
-    )
-    return LineProof(
-        place,
-        len(leaves),
-        lines[place].line,
-        root_of(leaves).hex(),
-        tuple(one.hex() for one in hashes),
-    )
+def prove_line(lines: Iterable[ListedDelivery], count: int, place: int) -> LineProof:
+    """The proof that the line at ``place`` is on the list of ``count`` ``lines``, which are gone through once.
+
+    However long the list is, only the proof is held of it. Raises ProofError where there is no such place.
+    """
+    plan = plan_inclusion(place, count)
+    whole, proven = Frontier(), ""
+    nodes = [(node.index << node.level, (node.index + 1) << node.level, Frontier()) for node in plan.nodes]
+    for at, line in enumerate(lines):
+        leaf = leaf_of(line)
+        whole.append(leaf)
+        if at == place:
+            proven = line.line
+        for start, end, part in nodes:
+            if start <= at < end:
+                part.append(leaf)
+                break
+    hashes = plan.compute([part.root() for _, _, part in nodes])
+    return LineProof(place, count, proven, whole.root().hex(), tuple(one.hex() for one in hashes))

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
+from ledger.core.obligation_clock import CODES, DeadlineName, OverdueCode
 from ledger.ports.obligations import STATES, STEPS, Obligation, ObligationState, Step
 
 Event = Literal[
@@ -88,20 +89,24 @@ def next_step(obligation: Obligation) -> Step | None:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """What is due ``by_ms``: ``name`` of the deadline, and the ``code`` of missing it."""
+    """What is due ``by_ms``: ``name`` of the deadline."""
 
-    name: Literal["acknowledge", "delete", "attest"]
+    name: DeadlineName
     by_ms: int
-    code: Literal["DELETION_ACK_OVERDUE", "DELETION_OVERDUE"]
+
+    @property
+    def code(self) -> OverdueCode:
+        """What missing it is called."""
+        return CODES[self.name]
 
 
 def deadlines_of(obligation: Obligation) -> tuple[Deadline, Deadline, Deadline]:
     """The three deadlines, later by the time that holds lasted."""
     held_ms = obligation.held_total_ms
     return (
-        Deadline("acknowledge", obligation.acknowledge_by_ms + held_ms, "DELETION_ACK_OVERDUE"),
-        Deadline("delete", obligation.delete_by_ms + held_ms, "DELETION_OVERDUE"),
-        Deadline("attest", obligation.attest_by_ms + held_ms, "DELETION_OVERDUE"),
+        Deadline("acknowledge", obligation.acknowledge_by_ms + held_ms),
+        Deadline("delete", obligation.delete_by_ms + held_ms),
+        Deadline("attest", obligation.attest_by_ms + held_ms),
     )
 
 

@@ -10,17 +10,20 @@ Attesting is :mod:`ledger.incidents.attestations`, deadlines and steps against a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import msgspec
 
 from ledger.core.canonical import JsonValue
-from ledger.core.strict import is_id
-from ledger.errors import RejectedError, UsageError
+from ledger.core.holds import Placed
+from ledger.core.obligation_clock import REPORTED
+from ledger.errors import ConflictError, RejectedError, StoreError, UsageError
 from ledger.gateway.drafts import digest_of, live_draft
 from ledger.incidents.developer_index import Named, Received
 from ledger.incidents.obligation_lists import LineProof, list_line, list_root, prove_line
-from ledger.incidents.obligation_moves import Move, Moves, members_of
-from ledger.ports import Clock
+from ledger.incidents.obligation_moves import LEDGER, Move, Moves, members_of
+from ledger.ports import Clock, EntryStore
 from ledger.ports.incidents import Incidents
 from ledger.ports.obligations import ListedDelivery, Obligation, Obligations
 from ledger.sequencer.draft import expect
@@ -28,6 +31,9 @@ from ledger.sequencer.sequencer import Sequencer
 
 LINES_AT_ONCE = 1_000
 POLICIES = ("deletion_ack", "deletion_done", "deletion_attest")
+
+_DEADLINES = frozenset({"acknowledge_by", "delete_by", "attest_by"})
+"""What of two openings at the same moment differs, and is no other obligation."""
 
 
 class Periods(Protocol):
@@ -70,6 +76,7 @@ class ObligationDesk:
         self,
         *,
         sequencer: Sequencer,
+        store: EntryStore,
         obligations: Obligations,
         incidents: Incidents,
         indexes: Indexes,
@@ -78,6 +85,7 @@ class ObligationDesk:
         clock: Clock,
     ) -> None:
         self._sequencer = sequencer
+        self._store = store
         self._obligations = obligations
         self._incidents = incidents
         self._indexes = indexes
@@ -118,7 +126,8 @@ class ObligationDesk:
         missing = [policy for policy, period in zip(POLICIES, found, strict=True) if period is None]
         if missing:
             raise UsageError(
-                f"no policy gives {', '.join(missing)}: set them first, for example with `grantledger policy defaults`"
+                f"no policy gives {', '.join(missing)}: set them first, for example with "
+                "`grantledger policy defaults --set`"
             )
         first, second, third = (period or 0 for period in found)
         return first, second, third
@@ -134,7 +143,9 @@ class ObligationDesk:
         if standing is None:
             lines = list(self._new_lines(incident, revision, developer))
             if not lines:
-                return None
+                # Nothing is new, or somebody else has opened it since the look above.
+                standing = self._obligations.load(name)
+                return None if standing is None else self._found(standing, received, is_new=False)
             self._check_indexed(developer, {(line.delivery, line.attempt) for line in lines}, received)
             # A crash before the entry leaves lines of an obligation that was never opened: made anew, not added to.
             self._obligations.drop_lines(name)
@@ -153,13 +164,18 @@ class ObligationDesk:
                 delete_by_ms=now_ms + periods[1],
                 attest_by_ms=now_ms + periods[2],
             )
-            self._append_opened(made, actor)
+            is_new = self._append_opened(made, actor)
             standing = self._obligations.load(name)
             assert standing is not None, "its entry is durable, and so is its row"
-            return Opened(standing, True, len(received.wrongly - self._listed_anywhere(developer)))
-        return Opened(standing, False, len(received.wrongly - self._listed_anywhere(developer)))
+            return self._found(standing, received, is_new=is_new)
+        return self._found(standing, received, is_new=False)
 
-    def _append_opened(self, made: Obligation, actor: str) -> None:
+    def _found(self, standing: Obligation, received: Received, *, is_new: bool) -> Opened:
+        unlisted = len(received.wrongly - self._listed_anywhere(standing.developer))
+        return Opened(standing, is_new, unlisted)
+
+    def _append_opened(self, made: Obligation, actor: str) -> bool:
+        """Whether it is new: somebody else may open the same one at the same moment."""
         stated: dict[str, JsonValue] = {
             **members_of(made),
             "tree_size": made.tree_size,
@@ -171,9 +187,9 @@ class ObligationDesk:
         }
         uid = f"obligation.opened/{made.incident}/{made.developer}/{made.revision}"
         change = self._obligations.put(made)
-        expect(
-            self._sequencer.append(live_draft("obligation.opened", actor, stated, uid=uid, changes=[change]))
-        )
+        draft = live_draft("obligation.opened", actor, stated, uid=uid, changes=[change])
+        draft = replace(draft, compare_exclude=draft.compare_exclude | _DEADLINES)
+        return expect(self._sequencer.append(draft)).created
 
     def _new_lines(self, incident: str, revision: int, developer: str) -> Iterator[ListedDelivery]:
         """The lines of what ``developer`` received and no earlier obligation of the incident lists."""
@@ -232,13 +248,22 @@ class ObligationDesk:
         found = self.load(obligation)
         if not 0 <= place < found.deliveries:
             raise UsageError(f"the list has the places 0 to {found.deliveries - 1}")
-        return prove_line(list(self._obligations.stream_lines(obligation)), place)
+        proof = prove_line(self._obligations.stream_lines(obligation), found.deliveries, place)
+        if proof.list_root != found.list_root:
+            raise StoreError("the list is not the one that the entry states: restore a backup")
+        return proof
 
     def note_notified(self, obligation: Obligation, actor: str) -> Obligation:
-        """Note that the developer has been told: it asked, or a message of ours arrived. Once."""
+        """Note that the developer has been told: it asked, or a message of ours arrived. Once.
+
+        Whoever moves it at the same moment has told it, too: then it is as that left it.
+        """
         if obligation.state != "OPENED":
             return obligation
-        return self._moves.take(obligation, [Move("notified")], actor).obligation
+        try:
+            return self._moves.take(obligation, [Move("notified")], actor).obligation
+        except ConflictError:
+            return self.load(obligation.obligation)
 
     def acknowledge(self, obligation: Obligation, actor: str, text: str | None = None) -> Obligation:
         """The developer says that it knows and will act. Once; raises as :meth:`Moves.take`."""
@@ -255,7 +280,7 @@ class ObligationDesk:
         stated: dict[str, JsonValue] = {}
         if is_done and obligation.reported_at_ms is None:
             changed["reported_at_ms"] = self._clock.now_ms()
-            stated["code"] = "reported_deleted"
+            stated["code"] = REPORTED
         moves = self._told(obligation)
         if obligation.acknowledged_at_ms is None:
             moves.append(self._acknowledged(None))
@@ -278,18 +303,56 @@ class ObligationDesk:
         return self._moves.take(obligation, [move], actor).obligation
 
     def hold(self, obligation: Obligation, hold: str, actor: str) -> Obligation:
-        """Let the legal hold ``hold`` (its id) go first: nothing is deleted, and no deadline runs. Raises as above."""
-        if not is_id(hold):
-            raise RejectedError("a hold has an id: 1 to 64 of A-Z a-z 0-9 . _ -")
+        """Let the legal hold ``hold`` (its id) go first: nothing is deleted, and no deadline runs. Raises as above.
+
+        The hold stands in the log, on this obligation's incident or on an account: RejectedError where it does not.
+        """
         if obligation.state == "HELD":
             return obligation
+        placed, stands = self._sequencer.look(
+            lambda history, now_ms: (history.holds.first_of(hold), history.holds.stands(hold, now_ms))
+        )
+        _check_hold(obligation, hold, placed, stands=stands)
         changed = {"held_from": obligation.state, "held_since_ms": self._clock.now_ms()}
         return self._moves.take(obligation, [Move("held", {"hold": hold}, changed)], actor).obligation
 
-    def resume(self, obligation: Obligation, actor: str) -> Obligation:
-        """Go on where it stood before the hold; the deadlines are later by as long as it lasted. Raises as above."""
-        since_ms = obligation.held_since_ms
-        lasted_ms = 0 if since_ms is None else max(0, self._clock.now_ms() - since_ms)
+    def release_held(self) -> int:
+        """Let obligations go on whose legal hold was lifted or has run out; how many. Whoever moves one first, wins."""
+        released = 0
+        for one in self._obligations.load_all():
+            if one.state != "HELD":
+                continue
+            stands, end_ms = self._look_at_hold(self._hold_of(one))
+            if stands:
+                continue
+            try:
+                self.resume(one, LEDGER, end_ms)
+            except ConflictError:
+                continue
+            released += 1
+        return released
+
+    def _look_at_hold(self, hold: str) -> tuple[bool, int | None]:
+        """Whether ``hold`` stands now, and when it ended or will."""
+        return self._sequencer.look(
+            lambda history, now_ms: (history.holds.stands(hold, now_ms), history.holds.end_of(hold))
+        )
+
+    def _hold_of(self, obligation: Obligation) -> str:
+        """The hold that a held obligation waits for: while it is held its last entry is that of the holding."""
+        uid = f"obligation/{obligation.obligation}/{obligation.version}"
+        row = self._store.fetch_by_uids([uid]).get(uid)
+        entry: dict[str, Any] = {} if row is None else msgspec.json.decode(row.data)
+        return str(entry.get("hold", ""))
+
+    def resume(self, obligation: Obligation, actor: str, ended_ms: int | None = None) -> Obligation:
+        """Go on where it stood before the hold; the deadlines are later by as long as it lasted. Raises as above.
+
+        ``ended_ms`` is when the legal hold ended, where it did before now.
+        """
+        since_ms, now_ms = obligation.held_since_ms, self._clock.now_ms()
+        end_ms = now_ms if ended_ms is None else min(now_ms, ended_ms)
+        lasted_ms = 0 if since_ms is None else max(0, end_ms - since_ms)
         changed = {
             "held_from": None,
             "held_since_ms": None,
@@ -307,3 +370,13 @@ class ObligationDesk:
 
     def _acknowledged(self, text: str | None) -> Move:
         return Move("acknowledged", changed={"acknowledged_at_ms": self._clock.now_ms()}, text=text)
+
+
+def _check_hold(obligation: Obligation, hold: str, placed: Placed | None, *, stands: bool) -> None:
+    if placed is None or not stands:
+        raise RejectedError(
+            f"there is no legal hold {hold!r} that stands: place it first, with `grantledger hold place --incident "
+            f"{obligation.incident}`"
+        )
+    if placed.incident not in (None, obligation.incident):
+        raise RejectedError(f"the hold {hold} lies on the incident {placed.incident}, not on this one's")

@@ -15,6 +15,7 @@ from ledger.core.canonical import JsonValue
 from ledger.errors import ConflictError, UsageError
 from ledger.gateway.drafts import append_whole, live_draft
 from ledger.incidents.words import (
+    DOCUMENT_CHARACTERS_MAX,
     MOMENTS,
     NOTIFICATIONS,
     check_field,
@@ -30,6 +31,7 @@ from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
 
 RACES_MAX = 5
+LOOK_BYTES = 16
 
 _T = TypeVar("_T")
 
@@ -200,7 +202,7 @@ class Recorder:
                 raise UsageError(
                     f"the authority of {jurisdiction} is told late: say why with --reasons (GDPR Art. 33(1))"
                 )
-            committed = commit(self._randomness, document)
+            committed = commit(self._randomness, document, DOCUMENT_CHARACTERS_MAX)
             stated: dict[str, JsonValue] = {
                 "jurisdiction": jurisdiction,
                 "notification": notification,
@@ -215,6 +217,11 @@ class Recorder:
             return Written(number, True)
 
         return self._again(attempt)
+
+    def note_look(self, incident: str, actor: str) -> None:
+        """Make durable that ``actor`` looks at a page of whom ``incident`` affects, before it is shown."""
+        uid = f"access.viewed/{self._randomness.token(LOOK_BYTES).hex()}"
+        append_whole(self._sequencer, [live_draft("access.viewed", actor, {"purpose": incident}, uid=uid)])
 
     # --- How one entry is made.
 

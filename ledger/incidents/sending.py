@@ -9,6 +9,9 @@ lease is over it is recorded as sent and ``unconfirmed``, and nobody sends it ag
 server had it. Few are taken at a time, so that few are in doubt. What certainly was not sent (nobody was there, or the
 server refused it in words) is tried again with growing waits, and given up in the end. An inbox is a table of ours, whose
 change goes with the entry: nothing is ever in doubt there.
+
+The log is asked before anything leaves: rows that come out of a backup wait for what was sent since. A mail server that is
+away, or will have nothing from us, is left alone for a while by all of them, so that no notice spends its tries on it.
 """
 
 from __future__ import annotations
@@ -29,10 +32,10 @@ from ledger.errors import StoreError
 from ledger.gateway.messages import MessageTransport
 from ledger.incidents.contacts import Contacts, Reached, WebhookAddress, key_of
 from ledger.incidents.notice_words import About, read_summary, subject_of, write_notice
-from ledger.incidents.notices import NoticeDesk, draft_of
-from ledger.ports import Clock, Stopwatch
+from ledger.incidents.notices import NoticeDesk, append_right, draft_of
+from ledger.ports import Change, Clock, EntryStore, Stopwatch, StoredEntry
 from ledger.ports.mail import Handed, Mail, MailConnection, MailServer
-from ledger.ports.notices import IncidentNotice, Medium, Notices
+from ledger.ports.notices import IncidentNotice, Medium, Notices, NoticeState
 from ledger.sequencer.draft import Draft, Rejection
 from ledger.sequencer.sequencer import Sequencer
 
@@ -81,6 +84,7 @@ class NoticeSender:
         self,
         *,
         sequencer: Sequencer,
+        store: EntryStore,
         notices: Notices,
         desk: NoticeDesk,
         contacts: Contacts,
@@ -94,6 +98,7 @@ class NoticeSender:
     ) -> None:
         """Without ``mail`` e-mail waits. ``webhooks`` is asked for when there is something to send there."""
         self._sequencer = sequencer
+        self._store = store
         self._notices = notices
         self._desk = desk
         self._contacts = contacts
@@ -106,6 +111,7 @@ class NoticeSender:
         self._reached = reached
         self._stopping = threading.Event()
         self._unrecorded: list[Draft] = []
+        self._mail_again_at_ms = 0
         self._lock = threading.Lock()
 
     def stop(self) -> None:
@@ -116,6 +122,7 @@ class NoticeSender:
         """Send everything that is due; what was done. Raises StoreError where nothing could be recorded or read."""
         done = Sent()
         self._record_late()
+        done.add(given_up=self._desk.give_up_erased())
         self._settle_abandoned(done)
         self._fill_inboxes(done)
         media: list[Medium] = ["webhook"] if self._mail is None else ["email", "webhook"]
@@ -127,26 +134,36 @@ class NoticeSender:
         """What an earlier run has sent and could not record."""
         with self._lock:
             late, self._unrecorded = self._unrecorded, []
-        if late:
+        if not late:
+            return
+        try:
             self._append(late)
+        except StoreError:
+            with self._lock:
+                self._unrecorded = late + self._unrecorded
+            raise
 
     def _settle_abandoned(self, done: Sent) -> None:
         now_ms = self._clock.now_ms()
         while not self._stopping.is_set() and (found := self._notices.load_abandoned(now_ms, INBOX_AT_ONCE)):
-            new = self._append([self._sent(one, UNCONFIRMED) for one in found])
+            ended = self._put_right(found)
+            new = self._append([self._sent(one, UNCONFIRMED) for one in found if one.notice not in ended])
             log.warning("notices.unconfirmed", notices=new)
             done.add(unconfirmed=new)
-            if not new:
+            if not new and not ended:
                 return
 
     def _fill_inboxes(self, done: Sent) -> None:
         while not self._stopping.is_set() and (found := self._notices.load_waiting_inbox(INBOX_AT_ONCE)):
-            new = self._append([self._sent(one, None) for one in found])
+            ended = self._put_right(found)
+            new = self._append([self._sent(one, None) for one in found if one.notice not in ended])
             done.add(sent=new)
-            if not new:
+            if not new and not ended:
                 return
 
     def _send_all(self, medium: Medium, done: Sent) -> None:
+        if medium == "email" and self._clock.now_ms() < self._mail_again_at_ms:
+            return
         first = self._take(medium)
         if not first:
             return
@@ -186,6 +203,9 @@ class NoticeSender:
             return self._stopwatch() - began_at_s < HAND_OVER_S
 
         try:
+            for name in self._put_right(taken):
+                del left[name]
+            taken = list(left.values())
             reached = self._contacts.reach([one.account for one in taken])
             for one in taken:
                 if one.incident not in shared:
@@ -204,6 +224,7 @@ class NoticeSender:
                 drafts.append(self._outcome(one, handed, done))
                 if handed.outcome == "unsent" and not handed.is_final and way is not None:
                     # The server is not there: the others would wait for it one after the other.
+                    self._mail_again_at_ms = self._clock.now_ms() + RETRY_WAITS_MS[0]
                     return False
         finally:
             try:
@@ -212,6 +233,26 @@ class NoticeSender:
                 # Certainly not sent: nobody has begun with these.
                 self._notices.release(list(left), self._owner)
         return True
+
+    def _put_right(self, taken: Sequence[IncidentNotice]) -> set[str]:
+        """End those of ``taken`` whose end is in the log already, as it has it; their ids."""
+        uids = {
+            f"{kind}/{one.incident}/{one.account}/{one.medium}": one.notice
+            for one in taken
+            for kind in ("notice.sent", "notice.given_up")
+        }
+        found = self._store.fetch_by_uids(list(uids))
+        if found:
+            log.warning("notices.ended_by_the_log", notices=len(found))
+            self._notices.put_right([self._ended(uids[uid], row) for uid, row in found.items()])
+        return {uids[uid] for uid in found}
+
+    def _ended(self, notice: str, row: StoredEntry) -> Change:
+        entry = msgspec.json.decode(row.data, type=_Ended)
+        state: NoticeState = "given_up" if entry.kind == "notice.given_up" else "sent"
+        if state == "sent" and entry.reason == UNCONFIRMED:
+            state = "unconfirmed"
+        return self._notices.settle(notice, state, entry.recorded_at, entry.reason)
 
     def _prepare(
         self,
@@ -223,6 +264,8 @@ class NoticeSender:
     ) -> Callable[[], Handed]:
         """What hands ``notice`` over, everything written; nothing has left."""
         summary = read_summary(notice.summary)
+        if reached is not None and reached.is_unusable:
+            return partial(Handed, "refused", "address_unusable")
         if notice.medium == "email" and way is not None and reached is not None and reached.email is not None:
             text = write_notice("email", summary, about)
             return partial(way.send, Mail(notice.notice, reached.email, subject_of(about), text), may_send)
@@ -291,12 +334,20 @@ class NoticeSender:
     def _append(self, drafts: Sequence[Draft]) -> int:
         """Append ``drafts``, durably; how many entries are new."""
         new = 0
-        for outcome in self._sequencer.append_many(drafts):
+        for outcome in append_right(self._sequencer, self._notices, drafts):
             if isinstance(outcome, Rejection):
                 log.error("notices.refused_by_ledger", reason=outcome.reason, code=outcome.code)
             else:
                 new += outcome.created
         return new
+
+
+class _Ended(msgspec.Struct):
+    """As much of an entry that ends a notice as its row keeps."""
+
+    kind: str
+    recorded_at: int
+    reason: str | None = None
 
 
 class _EmailWay:

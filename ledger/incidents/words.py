@@ -20,6 +20,8 @@ from ledger.ports import Randomness
 
 SALT_BYTES = 32
 TEXT_CHARACTERS_MAX = 16_384
+DOCUMENT_CHARACTERS_MAX = 1_000_000
+"""Of what was handed in to an authority: a filled form repeats many texts."""
 
 RiskLevel = Literal["none", "low", "medium", "high"]
 STATUSES: tuple[IncidentStatus, ...] = get_args(IncidentStatus)
@@ -84,9 +86,9 @@ class Committed:
     commitment: str
 
 
-def commit(randomness: Randomness, text: str) -> Committed:
+def commit(randomness: Randomness, text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> Committed:
     """A commitment to ``text`` under a fresh salt; raises UsageError where it is empty or too long."""
-    check_text(text)
+    check_text(text, characters_max)
     salt = randomness.token(SALT_BYTES)
     return Committed(text, salt, hmac.digest(salt, text.encode(), "sha256").hex())
 
@@ -96,12 +98,12 @@ def opens(commitment: str, text: str, salt: bytes) -> bool:
     return hmac.compare_digest(commitment, hmac.digest(salt, text.encode(), "sha256").hex())
 
 
-def check_text(text: str) -> None:
+def check_text(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> None:
     """Raise UsageError where ``text`` is empty, too long, or nothing that can be written down."""
     if not text.strip():
         raise UsageError("the text is empty")
-    if len(text) > TEXT_CHARACTERS_MAX:
-        raise UsageError(f"the text has {len(text):,} characters; {TEXT_CHARACTERS_MAX:,} are allowed")
+    if len(text) > characters_max:
+        raise UsageError(f"the text has {len(text):,} characters; {characters_max:,} are allowed")
     try:
         text.encode()
     except UnicodeEncodeError:

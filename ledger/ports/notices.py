@@ -99,6 +99,10 @@ class Notices(Protocol):
         """Let notices tell of a later revision; an older one changes nothing. Durable when this returns."""
         ...
 
+    def put_right(self, changes: Sequence[Change]) -> None:
+        """Make changes whose entries are in the log already: rows of a backup know less. Durable when this returns."""
+        ...
+
     def load(self, notice: str) -> IncidentNotice | None:
         """The notice of this id."""
         ...

@@ -23,7 +23,8 @@ class Erasure:
     """An erasure of ``account`` (a tag) that ``requested_by`` (``role:id``) asked for.
 
     ``policy`` is the retention rule. ``request`` is the commitment (hex) to what the person wrote, ``salt`` opens it for
-    whoever still has it, ``words_sealed`` is it, under the account's own key. ``decided_by`` approved or withdrew it.
+    whoever still has it, ``words_sealed`` is it, under the account's own key. ``decided_by`` approved or withdrew it; of one
+    that is still ``requested`` it is about to be carried out, at their word.
     """
 
     erasure: str
@@ -83,12 +84,28 @@ class PrivacyBook(Protocol):
         """Those in one of ``states``, by age."""
         ...
 
+    def load_open(self, account: str) -> Erasure | None:
+        """The request for ``account`` (a tag) that is open."""
+        ...
+
+    def claim(self, erasure: str, decided_by: str, at_ms: int) -> bool:
+        """Say, durably, that a request is about to be carried out: nobody withdraws it then. False where it is not open."""
+        ...
+
+    def unclaim(self, erasure: str, decided_by: str) -> None:
+        """Take back what ``decided_by`` claimed last, durably: the request is open as before."""
+        ...
+
     def decide(self, erasure: str, state: ErasureState, decided_by: str, at_ms: int) -> Change:
         """What takes a request that is open to ``state``; changes nothing where it is not open any more."""
         ...
 
-    def withdraw(self, erasure: str, decided_by: str, at_ms: int) -> bool:
-        """Withdraw a request, durably; False where it is not open any more."""
+    def withdraw(self, erasure: str, decided_by: str, at_ms: int, lapsed_ms: int) -> bool:
+        """Withdraw a request, durably; False where it is not open, or was claimed at ``lapsed_ms`` or later."""
+        ...
+
+    def adopt(self, erasure: Erasure) -> None:
+        """Let the erasure of the account that is there and not withdrawn be ``erasing``, else ``erasure``; durably."""
         ...
 
     def go_on(self, erasure: str, state: ErasureState) -> None:
@@ -139,6 +156,26 @@ class Eraser(Protocol):
 
     def purge_dead_letters(self, before_ms: int) -> int:
         """Destroy parcels that ended undelivered before then, with bodies that nothing else waits for; how many parcels."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Forgotten:
+    """How many copies are gone; ``is_busy`` where somebody works on one that may be about the person as well."""
+
+    copies: int
+    is_busy: bool = False
+
+
+class OpenCopies(Protocol):
+    """Copies outside the database, in files of ours, that say in clear who somebody is."""
+
+    def count(self, account: str) -> int:
+        """How many say so of ``account`` (a tag)."""
+        ...
+
+    def forget(self, account: str) -> Forgotten:
+        """Remove those that say so of ``account`` (a tag), durably. May be repeated, and is, where one was busy."""
         ...
 
 

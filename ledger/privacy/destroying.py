@@ -4,6 +4,7 @@
 
     wait      no permit of the account can start any more; it was called off when the entry became durable
     vault     tag mapping and subject key destroyed, the id marked: every body and commitment is unreadable from here on
+    copies    bags of exports that say in clear who it was are removed; one that somebody works on is waited for
     purge     every row about the account, table by table                                           -> erased
     clean     the database's files rewritten, so that nothing deleted lies in them any more         -> clean
     sweep     a while later once more, for what was on its way in another process                   -> done
@@ -13,6 +14,7 @@ if the process dies                       then
 ========================================  =====================================================================
 before the vault's row is destroyed       the entry claims what is not so yet; it is seen to at the next start, before
                                           anything is served, and every minute
+between vault and bags, or among bags     a bag may still say who it was, and goes likewise
 between vault and rows, or among rows     what is left is unreadable, and goes likewise
 before the files are rewritten            deleted bytes may lie in them; likewise
 ========================================  =====================================================================
@@ -20,24 +22,33 @@ before the files are rewritten            deleted bytes may lie in them; likewis
 The vault comes first because it is one step that makes the rest unreadable, and nobody can bring new rows in without it.
 
 A database put back from a backup holds people whom the log says are erased: :meth:`Destroyer.replay` finds them by the
-log, whatever the tables say, and destroys them by the same steps.
+log, whatever the tables say, and takes their erasures up again, to be carried out by the same steps.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
 from ledger.gateway.inflight import InFlight
-from ledger.ports import Clock
-from ledger.ports.privacy import Eraser, Erasure, PrivacyBook, SubjectEraser, Suppressions
+from ledger.ports import Clock, EntryStore
+from ledger.ports.privacy import Eraser, Erasure, OpenCopies, PrivacyBook, SubjectEraser, Suppressions
 from ledger.sequencer.sequencer import Sequencer
 
 SWEPT_AFTER_MS = 120_000
 """When what was on its way while a person was erased has surely come in: a call, a lease, an attempt and its settlement."""
 
 TAGS_AT_ONCE = 500
+
+COPIES = "bags of exports that say who it is"
+BUSY = (
+    "somebody works on an export just now, which may say who it is; it is looked at again within a minute, or run "
+    "`grantledger erase clean`"
+)
+
+_ID_DIGITS = 16
 
 log = structlog.get_logger()
 
@@ -53,8 +64,10 @@ class Destroyer:
         self,
         *,
         sequencer: Sequencer,
+        store: EntryStore,
         book: PrivacyBook,
         eraser: Eraser,
+        copies: OpenCopies,
         vault: SubjectEraser,
         suppressions: Suppressions,
         inflight: InFlight,
@@ -63,8 +76,10 @@ class Destroyer:
     ) -> None:
         """``reached`` is called at each named step, so that tests can stop the process there."""
         self._sequencer = sequencer
+        self._store = store
         self._book = book
         self._eraser = eraser
+        self._copies = copies
         self._vault = vault
         self._suppressions = suppressions
         self._inflight = inflight
@@ -75,24 +90,32 @@ class Destroyer:
         """Whether the vault still says who is behind ``account`` (a tag)."""
         return bool(self._vault.account_of([account]))
 
-    def destroy(self, erasure: Erasure) -> Mapping[str, int]:
-        """Destroy vault row, key and rows of an erasure that is ``erasing``; rows by what they were. May be repeated.
+    def count(self, account: str) -> Mapping[str, int]:
+        """How much there is to be destroyed of ``account`` (a tag), by what it is; what there is none of with 0."""
+        return {**self._eraser.count(account), COPIES: self._copies.count(account)}
 
-        Of one that is further nothing is done. Raises StoreError where the database fails: then call it again.
+    def destroy(self, erasure: Erasure) -> Mapping[str, int]:
+        """Destroy vault row, key, rows and open copies of an erasure that is ``erasing``; counts by what they were.
+
+        May be repeated. It stays ``erasing`` where a copy is busy. Of one that is further nothing is done. Raises StoreError
+        where the database or a file fails: then call it again.
         """
         if erasure.state != "erasing":
             return {}
-        gone = self._destroy(erasure.account)
+        gone, is_busy = self._destroy(erasure.account)
+        if is_busy:
+            log.warning("erasure.copies_busy", erasure=erasure.erasure)
+            return gone
         self._book.go_on(erasure.erasure, "erased")
         self._reached("erasure.noted")
         log.info("erasure.destroyed", erasure=erasure.erasure, rows=sum(gone.values()))
         return gone
 
     def clean(self) -> str:
-        """Rewrite the database's files for all that is ``erased``; what of that is left to do, empty for nothing."""
+        """Rewrite the database's files for all that is ``erased``; what is left to do, empty for nothing."""
         waiting = self._book.load_erasures(("erased",))
         if not waiting:
-            return ""
+            return BUSY if self._book.load_erasures(("erasing",)) else ""
         cleaned = self._eraser.clean()
         self._reached("erasure.cleaned")
         if not cleaned.is_clean:
@@ -117,22 +140,46 @@ class Destroyer:
     def replay(self) -> int:
         """Destroy everybody whom the log says is erased and whom the vault still knows; how many there were.
 
-        For a database put back from a backup, and at every start. Raises StoreError or ForkError.
+        For a database put back from a backup, and at every start. Their erasures are taken up again, so that whatever cannot
+        be done at once is done later, as for any. Raises StoreError or ForkError.
         """
         self._vault.suppress(self._suppressions.load())
-        tags = self._sequencer.look(lambda history, _now_ms: list(history.holds.erased))
+        erased = self._sequencer.look(lambda history, _now_ms: dict(history.holds.erased))
+        tags = list(erased)
         known: list[str] = []
         for start in range(0, len(tags), TAGS_AT_ONCE):
             known += self._vault.account_of(tags[start : start + TAGS_AT_ONCE])
         if not known:
             return 0
         for account in known:
-            self._destroy(account)
-        cleaned = self._eraser.clean()
-        log.info("erasure.replayed", people=len(known), is_clean=cleaned.is_clean)
+            # Durable before anything is destroyed: if we die here the loop finds it.
+            self._book.adopt(self._of_entry(account, erased[account]))
+        for one in self._book.load_erasures(("erasing",)):
+            self.destroy(one)
+        left = self.clean()
+        log.info("erasure.replayed", people=len(known), left=left)
         return len(known)
 
-    def _destroy(self, account: str) -> Mapping[str, int]:
+    def _of_entry(self, account: str, seq: int) -> Erasure:
+        """The erasure of ``account`` as its entry has it."""
+        (row,) = self._store.fetch_range(seq, seq + 1)
+        entry = json.loads(row.data)
+        return Erasure(
+            erasure=f"er-{account.removeprefix('a_')[:_ID_DIGITS]}",
+            account=account,
+            basis=entry.get("basis", "request"),
+            policy=entry.get("policy"),
+            request=entry.get("request"),
+            salt=None,
+            words_sealed=None,
+            requested_by=entry["actor"],
+            requested_at_ms=entry["at"],
+            state="erasing",
+            decided_by=entry.get("approved_by"),
+            decided_at_ms=self._clock.now_ms(),
+        )
+
+    def _destroy(self, account: str) -> tuple[Mapping[str, int], bool]:
         # Told of what other processes appended: their restriction calls off what is under way here.
         self._sequencer.catch_up()
         self._inflight.wait_until_clear(account=account)
@@ -142,9 +189,12 @@ class Destroyer:
         self._reached("erasure.marked")
         self._vault.erase([account])
         self._reached("erasure.key_destroyed")
+        # Behind the vault: what is made from here on cannot say any more who it was.
+        forgotten = self._copies.forget(account)
+        self._reached("erasure.copies_removed")
         gone = self._eraser.purge(account)
         self._reached("erasure.purged")
-        return gone
+        return {**gone, COPIES: forgotten.copies}, forgotten.is_busy
 
     def _sweep(self) -> int:
         due_ms = self._clock.now_ms() - SWEPT_AFTER_MS

@@ -3,13 +3,15 @@
 ::
 
     request   what is asked for is kept; nothing has happened yet
-    approve   grants end -> account.deleted and subject.erased, in one transaction -> destroyed (ledger.privacy.destroying)
+    approve   claimed -> grants end -> account.deleted and subject.erased, in one transaction -> destroyed
+              (ledger.privacy.destroying)
 
 ========================================  =====================================================================
 if the process dies                       then
 ========================================  =====================================================================
 while grants end                          some have ended; approving again ends the rest
-after that, before the entries            no grant is left, and the request is still open
+after that, before the entries            no grant is left, and the request is still open, and can be withdrawn
+                                          once its claim has lapsed
 after the entries                         the request stands as ``erasing``, in the same transaction: whoever
                                           runs next destroys what the entry says is destroyed
 ========================================  =====================================================================
@@ -20,6 +22,9 @@ Rules kept here:
 - Nobody is erased under a legal hold. The ledger refuses ``subject.erased`` while a hold on the account stands, on the state
   before that very entry, so no hold is overlooked that is placed meanwhile; for a hold on an incident that is not yet
   spelled out for this person, the incidents that affect the person are looked up and held against the log's holds, likewise.
+- Whoever took a request back and was told so is not erased. Approving claims the request before anything happens, and once
+  more right before the entry; while a claim lasts nobody withdraws.
+- An erasure by a rule names a policy that somebody has set.
 - What restricts comes first. ``account.deleted`` ends every grant by the rule and calls permits off, so nothing is sent to
   anybody between the entry and the destruction.
 """
@@ -42,15 +47,15 @@ from ledger.gateway.revocation import Endings
 from ledger.ports import Clock, Randomness, Subject
 from ledger.ports.privacy import (
     AccountIncidents,
-    Eraser,
     Erasure,
     ErasureBasis,
     ErasureState,
     PrivacyBook,
+    RetentionPolicies,
 )
 from ledger.ports.registry import Registry
 from ledger.ports.sealing import Sealing
-from ledger.privacy.destroying import Destroyer
+from ledger.privacy.destroying import BUSY, Destroyer
 from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
 
@@ -61,8 +66,10 @@ CHANNEL = "erasure"
 
 LATER = "the database's files are rewritten by the service's own loop"
 
+CLAIM_LASTS_MS = 600_000
+"""How long a claim keeps a request from being withdrawn: longer than from one to the entry, however slow the disk."""
+
 _ID_BYTES = 8
-_OPEN: tuple[ErasureState, ...] = ("requested",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,9 +131,9 @@ class Erasures:
         sequencer: Sequencer,
         registry: Registry,
         book: PrivacyBook,
-        eraser: Eraser,
         destroyer: Destroyer,
         incidents: AccountIncidents,
+        policies: RetentionPolicies,
         sealing: Sealing,
         clock: Clock,
         randomness: Randomness,
@@ -136,9 +143,9 @@ class Erasures:
         self._sequencer = sequencer
         self._registry = registry
         self._book = book
-        self._eraser = eraser
         self._destroyer = destroyer
         self._incidents = incidents
+        self._policies = policies
         self._sealing = sealing
         self._clock = clock
         self._randomness = randomness
@@ -149,17 +156,20 @@ class Erasures:
         """What erasing ``account`` (a tag) would do now; changes nothing."""
         is_deleted, erased_seq = self._sequencer.look(partial(_standing_of, account))
         granted = self._sequencer.look(lambda history, now_ms: list_granted(history, account, now_ms))
-        opened = [one for one in self._book.load_erasures(_OPEN) if one.account == account]
         return Plan(
             account=account,
             is_known=self._destroyer.is_known(account),
             is_deleted=is_deleted,
             erased_seq=erased_seq,
-            destroyed=self._eraser.count(account),
+            destroyed=self._destroyer.count(account),
             grants=granted,
             held=self.held(account),
-            open_request=opened[0] if opened else None,
+            open_request=self.open_request(account),
         )
+
+    def open_request(self, account: str) -> Erasure | None:
+        """The request for ``account`` (a tag) that is open; None where there is none."""
+        return self._book.load_open(account)
 
     def held(self, account: str) -> Held | None:
         """The legal holds that stand on ``account`` (a tag), or on an incident that affects it; None where none does."""
@@ -180,11 +190,16 @@ class Erasures:
 
         ``words`` are what the person wrote, which is committed to; ``policy`` is the rule where ``basis`` is ``retention``.
         Where a request is open already it is that one. A hold does not keep a request from being kept. Raises
-        RejectedError where a value is unusable, UsageError where the account is erased already.
+        RejectedError where a value is unusable, UsageError where the account is erased already or nobody has set the rule.
         """
         if (basis == "retention") != (policy is not None):
             raise RejectedError(
                 "an erasure by a retention rule names its policy, and one on request does not"
+            )
+        if policy is not None and self._policies.period_ms(policy) is None:
+            raise UsageError(
+                f"there is no rule {policy!r}: nobody has set that policy; see `grantledger policy list`, and set it with "
+                "`grantledger policy set` first"
             )
         _, erased_seq = self._sequencer.look(partial(_standing_of, subject.tag))
         if erased_seq is not None:
@@ -218,10 +233,16 @@ class Erasures:
         return self._sealing.open_for(subject, f"erasure/{erasure.erasure}", erasure.words_sealed).decode()
 
     def withdraw(self, erasure: str, *, withdrawn_by: str) -> Erasure:
-        """Take a request back, durably; raises UsageError where there is none of this id that is open."""
-        found = self._load(erasure)
-        if not self._book.withdraw(erasure, withdrawn_by, self._clock.now_ms()):
-            raise UsageError(f"the erasure {erasure} is {found.state} and cannot be withdrawn")
+        """Take a request back, durably; nobody is erased by it then, whoever approves.
+
+        Raises UsageError where there is none of this id, ConflictError where it is over, or being carried out.
+        """
+        now_ms = self._clock.now_ms()
+        self._load(erasure)
+        if not self._book.withdraw(erasure, withdrawn_by, now_ms, now_ms - CLAIM_LASTS_MS):
+            found = self._load(erasure)
+            state = "approved" if found.state == "requested" else found.state
+            raise ConflictError(f"the erasure {erasure} is {state} and cannot be withdrawn")
         return self._load(erasure)
 
     def approve(self, erasure: str, *, approved_by: str, with_files: bool = True) -> Erased:
@@ -239,15 +260,38 @@ class Erasures:
             if approved_by == found.requested_by:
                 raise RejectedError(f"{approved_by} asked for this erasure: another person has to approve it")
             self._check_holds(found.account)
-            self._end_grants(found.account, approved_by)
-            self._reached("erasure.grants_ended")
-            self._append(found, approved_by)
+            try:
+                self._carry_out(found, approved_by)
+            except RejectedError:
+                # Refused, so the request is open as before: its person may still take it back.
+                self._book.unclaim(erasure, approved_by)
+                raise
         self._reached("erasure.appended")
         destroyed = self._destroyer.destroy(self._load(erasure))
         left = self._destroyer.clean() if with_files else LATER
         _, seq = self._sequencer.look(partial(_standing_of, found.account))
         assert seq is not None, "the entry was appended"
-        return Erased(erasure, found.account, seq, self._load(erasure).state, destroyed, left)
+        state = self._load(erasure).state
+        return Erased(erasure, found.account, seq, state, destroyed, BUSY if state == "erasing" else left)
+
+    def _carry_out(self, found: Erasure, approved_by: str) -> None:
+        """End what the account granted, then append; what becomes of the request when that fails is the caller's."""
+        self._claim(found, approved_by)
+        self._end_grants(found.account, approved_by)
+        self._reached("erasure.grants_ended")
+        if self._claim(found, approved_by):
+            self._append(found, approved_by)
+
+    def _claim(self, found: Erasure, approved_by: str) -> bool:
+        """Keep the request from being withdrawn; False where somebody else has carried it out, who was faster.
+
+        Raises ConflictError where it was withdrawn.
+        """
+        if self._book.claim(found.erasure, approved_by, self._clock.now_ms()):
+            return True
+        if self._load(found.erasure).state == "withdrawn":
+            raise ConflictError(f"the erasure {found.erasure} was withdrawn: ask for it again")
+        return False
 
     def load_all(self, states: Sequence[ErasureState]) -> Sequence[Erasure]:
         """The erasures in one of ``states``, by age."""

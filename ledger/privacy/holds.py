@@ -64,8 +64,9 @@ class LegalHolds:
         """Place a hold on ``account`` (a tag) or ``incident``, until ``until_ms`` or until it is lifted; durable then.
 
         ``hold`` is its id, drawn where left out; placing the same one again spells it out for who was found since.
-        ``words`` say what it is for, and are committed to. Raises UsageError where the incident is unknown or the person
-        erased, ConflictError where that id is another hold's or was lifted, RejectedError where a value is unusable.
+        ``words`` say what it is for, and are committed to. Raises UsageError where incident or account is unknown or the
+        person erased, ConflictError where that id is another hold's, ends at another time or was lifted, RejectedError
+        where a value is unusable.
         """
         if (account is None) == (incident is None):
             raise UsageError("a hold lies on an account or on an incident: name one of them")
@@ -84,9 +85,14 @@ class LegalHolds:
         if first is None:
             if incident is not None and not self._incidents.is_known(incident):
                 raise UsageError(f"there is no incident {incident!r}; see `grantledger incident list`")
-            if account is not None and self._is_erased(account):
-                raise UsageError(f"the account {account} is erased: there is nothing left to be held")
+            if account is not None:
+                self._check_account(account)
             first = self._place_first(hold, account, incident, until_ms, words, placed_by, now_ms)
+        elif until_ms not in (None, first.until_ms):
+            raise ConflictError(
+                f"the hold {hold} is there and ends at another time: place a second one beside it, under another id; what "
+                "is held is held until the last of them has ended"
+            )
         if first.lifted_at_ms is not None:
             raise ConflictError(f"the hold {hold} was lifted: place another one")
         self._spell_out(first, standing)
@@ -177,7 +183,8 @@ class LegalHolds:
         """Place the hold on each person of its incident on whom it does not lie yet; how many those were."""
         if not main.incident:
             return 0
-        there = {one.account for one in standing}
+        erased = self._sequencer.look(lambda history, _now_ms: frozenset(history.holds.erased))
+        there = {one.account for one in standing} | erased
         people = iter(self._incidents.people_of(main.incident))
         count = 0
         while some := list(islice(people, PLACED_AT_ONCE)):
@@ -216,8 +223,17 @@ class LegalHolds:
         uid = f"hold.placed/{hold.hold}/{hold.account or hold.incident}"
         return live_draft("hold.placed", hold.placed_by, stated, uid=uid, changes=[self._book.put_hold(hold)])
 
-    def _is_erased(self, account: str) -> bool:
-        return self._sequencer.look(lambda history, _now_ms: account in history.holds.erased)
+    def _check_account(self, account: str) -> None:
+        """Raise UsageError unless ``account`` is somebody's tag, and the person is not erased."""
+        is_known, is_erased = self._sequencer.look(
+            lambda history, _now_ms: (account in history.accounts, account in history.holds.erased)
+        )
+        if is_erased:
+            raise UsageError(f"the account {account} is erased: there is nothing left to be held")
+        if not is_known:
+            raise UsageError(
+                f"no account of the log has the tag {account}: nobody would be held; see `grantledger history`"
+            )
 
 
 def _main(rows: Sequence[LegalHold]) -> LegalHold:

@@ -16,8 +16,9 @@ If the process dies while it appends, some entries are there, each as a whole; r
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any
 
 from ledger.core.chain import leaf_hash, link
@@ -92,8 +93,8 @@ def restore(
         )
     size = store.size()
     if size < published.size:
-        _check_continues(store, source, size, published)
-        _append(store, source, codec, size, published.size, on_progress)
+        checked = _check_continues(store, source, size, published)
+        _append(store, source, codec, size, published.size, checked, on_progress)
     if signed is not None:
         # The sealer begins by looking at the tree that was signed; what follows on it makes the next seal.
         _put_tiles(store, signed.size)
@@ -106,19 +107,29 @@ def _append(
     codec: Codec,
     size: int,
     end: int,
+    checked: Sequence[bytes],
     on_progress: Callable[[int, int], None],
 ) -> None:
-    rows: list[NewEntry] = []
-    at = size
-    for seq, data in _entries(source, size, end):
-        entry = codec.decode(data)
-        rows.append(NewEntry(seq, entry.uid, leaf_hash(data), data, bears_state(entry.kind)))
-        if len(rows) == TILE_WIDTH or seq + 1 == end:
-            store.append(at, rows)
+    """Append what ``source`` has from ``size`` to ``end``, block by block, where it is what was ``checked``."""
+    for place, (first, block) in enumerate(_blocks(source, size, end)):
+        hashes = [leaf_hash(data) for data in block]
+        if sha256(b"".join(hashes)).digest() != checked[place]:
+            raise ForkError(
+                f"{source.describe()} answered otherwise from entry {first:,} on than a moment ago: what is appended by now "
+                "was checked; run it again on a copy that nobody changes"
+            )
+        for start in range(0, len(block), TILE_WIDTH):
+            rows: list[NewEntry] = []
+            for offset in range(start, min(start + TILE_WIDTH, len(block))):
+                entry = codec.decode(block[offset])
+                rows.append(
+                    NewEntry(
+                        first + offset, entry.uid, hashes[offset], block[offset], bears_state(entry.kind)
+                    )
+                )
+            store.append(first + start, rows)
             # Dying here leaves whole entries that continue the log; run again, it goes on behind them.
-            at = seq + 1
-            rows = []
-            on_progress(at, end)
+            on_progress(first + start + len(rows), end)
 
 
 def _put_tiles(store: EntryStore, size: int) -> None:
@@ -134,17 +145,25 @@ def _put_tiles(store: EntryStore, size: int) -> None:
         store.put_tiles((format_path(tile), data) for tile, data in built)
 
 
-def _check_continues(store: EntryStore, source: LogSource, size: int, published: Checkpoint) -> None:
-    """Raise ForkError unless the published entries continue the database's, and end in the signed tree."""
+def _check_continues(store: EntryStore, source: LogSource, size: int, published: Checkpoint) -> list[bytes]:
+    """Raise ForkError unless the published entries continue the database's, and end in the signed tree.
+
+    A hash of each block as it was read, for whoever reads it once more.
+    """
     last = store.leaf_hashes(size - 1, size) if size else None
-    for seq, data in _entries(source, size, published.size):
-        # The link is a member of canonical bytes: a text holds no quotation mark, so this is the member and nothing else.
-        if f'"prev":"{link(last)}"'.encode() not in data:
-            raise ForkError(
-                f"entry {seq:,} of {source.describe()} does not continue the database's last entry: one of them is another "
-                "log; nothing was appended"
-            )
-        last = leaf_hash(data)
+    checked: list[bytes] = []
+    for first, block in _blocks(source, size, published.size):
+        hashes: list[bytes] = []
+        for seq, data in enumerate(block, first):
+            # The link is a member of canonical bytes: a text holds no quotation mark, so this is the member itself.
+            if f'"prev":"{link(last)}"'.encode() not in data:
+                raise ForkError(
+                    f"entry {seq:,} of {source.describe()} does not continue the database's last entry: one of them is "
+                    "another log; nothing was appended"
+                )
+            last = leaf_hash(data)
+            hashes.append(last)
+        checked.append(sha256(b"".join(hashes)).digest())
     assert last is not None, "there is an entry behind the database's"
 
     def load(tile: TileId) -> bytes | None:
@@ -157,20 +176,26 @@ def _check_continues(store: EntryStore, source: LogSource, size: int, published:
         raise ForkError(
             f"{source.describe()} does not hold what was signed for it ({error}); nothing was appended"
         ) from error
+    return checked
 
 
-def _entries(source: LogSource, start: int, end: int) -> Iterator[tuple[int, bytes]]:
+def _blocks(source: LogSource, start: int, end: int) -> Iterator[tuple[int, Sequence[bytes]]]:
+    """The entries from ``start`` to ``end``, in blocks that begin and end in the same places each time."""
     first = start // TILE_WIDTH * TILE_WIDTH
     while first < end:
-        block: Any = source.read_block(first, min(BLOCK_ENTRIES, end - first))
-        if block.fault is not None or not block.entries:
-            raise ForkError(
-                f"{source.describe()} cannot be read from entry {first + len(block.entries):,} on: {block.fault}"
-            )
-        for place, data in enumerate(block.entries, first):
-            if place >= start:
-                yield place, data
-        first += len(block.entries)
+        wanted = min(BLOCK_ENTRIES, end - first)
+        entries: list[bytes] = []
+        while len(entries) < wanted:
+            at = first + len(entries)
+            block: Any = source.read_block(at, wanted - len(entries))
+            if block.fault is not None or not block.entries:
+                raise ForkError(
+                    f"{source.describe()} cannot be read from entry {at + len(block.entries):,} on: {block.fault}"
+                )
+            entries += block.entries
+        skipped = max(0, start - first)
+        yield first + skipped, entries[skipped:]
+        first += wanted
 
 
 def _signed(record: CheckpointRecord, origin: str, verifiers: Iterable[Verifier]) -> Checkpoint | None:

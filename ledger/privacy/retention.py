@@ -20,10 +20,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Final
 
 import structlog
 
+from ledger.incidents.policies import (
+    CONTACTS,
+    DEAD_LETTERS,
+    DELETED_ACCOUNTS,
+    EVENTS,
+    NOTES,
+)
 from ledger.ports import Clock, EntryStore
 from ledger.ports.outbox import Outbox
 from ledger.ports.privacy import Eraser, PrivacyBook, RetentionPolicies
@@ -31,14 +37,7 @@ from ledger.ports.vault import Keyring
 from ledger.privacy.erasures import Erasures
 from ledger.privacy.holds import LegalHolds
 
-EVENTS: Final = "retention.events"
-DEAD_LETTERS: Final = "retention.dead_letters"
-NOTES: Final = "retention.notes"
-CONTACTS: Final = "retention.contacts"
-DELETED_ACCOUNTS: Final = "retention.deleted_accounts"
-POLICIES: Final = (EVENTS, DEAD_LETTERS, NOTES, CONTACTS, DELETED_ACCOUNTS)
-
-ACTOR: Final = "system:retention"
+ACTOR = "system:retention"
 EXPIRED_AT_ONCE = 1_000
 
 _DELETED = b'"kind":"account.deleted"'
@@ -78,6 +77,8 @@ class Retention:
 
         Raises StoreError where the database fails: what was destroyed by then is, and the next run goes on.
         """
+        # Whoever an incident's hold is for and was found since is held before anything goes.
+        self._holds.extend()
         done: dict[str, int] = {}
         if (before_ms := self._before(EVENTS)) is not None:
             done[EVENTS] = 0

@@ -11,6 +11,7 @@ from ledger.ports import Change
 from ledger.ports.outbox import AttemptNote, AttemptOutcome
 from ledger.store.claims import skip_locked
 from ledger.store.engine import begin_write
+from ledger.store.held import HELD_ACCOUNTS
 from ledger.store.service_tables import NoteRow
 from ledger.store.statements import INTEGER_MAX, ChangeStatement, Value, columns_of, fetch, within
 
@@ -57,7 +58,9 @@ class Notes:
         self._engine = engine
         self._expire = text(
             "DELETE FROM service_notes WHERE (delivery, attempt) IN (SELECT delivery, attempt FROM service_notes "
-            f"WHERE at_ms < :before_ms ORDER BY at_ms LIMIT :count_max {skip_locked(engine)})"
+            "WHERE at_ms < :before_ms AND NOT EXISTS (SELECT 1 FROM service_parcels AS sent "
+            f"WHERE sent.delivery = service_notes.delivery AND sent.account IN ({HELD_ACCOUNTS})) "
+            f"ORDER BY at_ms LIMIT :count_max {skip_locked(engine)})"
         )
 
     def note(self, note: AttemptNote) -> Change:

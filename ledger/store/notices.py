@@ -17,6 +17,7 @@ from ledger.ports.notices import Contact, IncidentNotice, Medium, NoticeCount, N
 from ledger.store.claims import skip_locked
 from ledger.store.engine import begin_write
 from ledger.store.notice_tables import ContactRow, IncidentNoticeRow
+from ledger.store.rows import make_changes, rows_of
 from ledger.store.statements import (
     ChangeStatement,
     asked,
@@ -95,6 +96,7 @@ class SqlNotices:
     def __init__(self, engine: Engine) -> None:
         """Use ``engine``, whose tables :func:`ledger.store.migrate.upgrade` has made."""
         self._engine = engine
+        self._rows = rows_of(engine)
         self.known = text(
             "SELECT notice FROM service_incident_notices "
             f"WHERE notice IN (SELECT asked.value FROM {asked(engine, 'notices')})"
@@ -143,6 +145,15 @@ class SqlNotices:
         rows = [one._asdict() for one in sorted(retold)]
         with begin_write(self._engine, f"retelling {len(rows)} notices") as connection:
             connection.execute(_RETELL, rows)
+
+    def put_right(self, changes: Sequence[Change]) -> None:
+        """Make changes whose entries are in the log already."""
+        if not changes:
+            return
+        with begin_write(self._engine, "putting notices right by the log") as connection:
+            # Whoever waits for rows while it holds others could wait for an append that waits for it.
+            self._rows.lock_head(connection)
+            make_changes(connection, changes)
 
     def load(self, notice: str) -> IncidentNotice | None:
         """The notice of this id."""

@@ -19,6 +19,7 @@ from ledger.ports import Change
 from ledger.ports.outbox import HeldEvent, Parcel, ParcelState
 from ledger.store.claims import PARCEL, PARCEL_COLUMNS, Claims, skip_locked
 from ledger.store.engine import begin_write
+from ledger.store.held import HELD_ACCOUNTS
 from ledger.store.notes import Notes
 from ledger.store.replays import Replays
 from ledger.store.service_tables import EventRow, ParcelRow
@@ -53,11 +54,6 @@ _AGAIN = text(
     "SELECT 1 FROM service_events AS held WHERE held.account = service_parcels.account "
     "AND held.event = service_parcels.event)"
 )
-HELD_ACCOUNTS = (
-    "SELECT account FROM privacy_holds WHERE account <> '' AND lifted_at_ms IS NULL "
-    "AND (until_ms IS NULL OR until_ms > :before_ms)"
-)
-"""The accounts of which nothing that is older than ``:before_ms`` may be destroyed: a legal hold stands on them."""
 LOAD_PARCEL = text(f"SELECT {PARCEL}, state FROM service_parcels WHERE delivery = :delivery")
 LOAD_SENT = text(
     f"SELECT {PARCEL} FROM service_parcels AS sent WHERE webhook = :webhook AND replay IS NULL "

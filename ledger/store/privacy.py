@@ -18,7 +18,7 @@ from ledger.ports.privacy import Cleaned, Erasure, ErasureState, LegalHold
 from ledger.store import cleaning
 from ledger.store.address import is_server
 from ledger.store.engine import begin_read, begin_write
-from ledger.store.outbox import HELD_ACCOUNTS
+from ledger.store.held import HELD_ACCOUNTS
 from ledger.store.privacy_tables import ErasureRow, HoldRow
 from ledger.store.purges import CONTACTS, PURGES, Purge
 from ledger.store.rows import rows_of
@@ -51,9 +51,22 @@ _DECIDE = ChangeStatement(
     "UPDATE privacy_erasures SET state = :state, decided_by = :decided_by, decided_at_ms = :decided_at_ms "
     "WHERE erasure = :erasure AND state = 'requested'",
 )
+_CLAIM = text(
+    "UPDATE privacy_erasures SET decided_by = :decided_by, decided_at_ms = :decided_at_ms "
+    "WHERE erasure = :erasure AND state = 'requested'"
+)
+_UNCLAIM = text(
+    "UPDATE privacy_erasures SET decided_by = NULL, decided_at_ms = NULL "
+    "WHERE erasure = :erasure AND state = 'requested' AND decided_by = :decided_by"
+)
 _WITHDRAW = text(
     "UPDATE privacy_erasures SET state = 'withdrawn', decided_by = :decided_by, decided_at_ms = :decided_at_ms, "
-    "words_sealed = NULL WHERE erasure = :erasure AND state = 'requested'"
+    "words_sealed = NULL WHERE erasure = :erasure AND state = 'requested' "
+    "AND (decided_at_ms IS NULL OR decided_at_ms < :lapsed_ms)"
+)
+_TAKE_UP = text(
+    "UPDATE privacy_erasures SET state = 'erasing', decided_by = :decided_by, decided_at_ms = :decided_at_ms "
+    "WHERE account = :account AND state <> 'withdrawn'"
 )
 _GO_ON = text(
     "UPDATE privacy_erasures SET state = :state, words_sealed = NULL "
@@ -122,12 +135,37 @@ class SqlPrivacy:
         """See :meth:`ledger.ports.privacy.PrivacyBook.decide`."""
         return _DECIDE.change(erasure=erasure, state=state, decided_by=decided_by, decided_at_ms=at_ms)
 
-    def withdraw(self, erasure: str, decided_by: str, at_ms: int) -> bool:
+    def load_open(self, account: str) -> Erasure | None:
+        """The request for ``account`` that is open."""
+        rows = fetch(self._engine, "reading an erasure", _LOAD_OPEN, account=account)
+        return Erasure(*rows[0]) if rows else None
+
+    def claim(self, erasure: str, decided_by: str, at_ms: int) -> bool:
+        """See :meth:`ledger.ports.privacy.PrivacyBook.claim`."""
+        values: dict[str, Value] = {"erasure": erasure, "decided_by": decided_by, "decided_at_ms": at_ms}
+        return self._change("approving an erasure", _CLAIM, values)
+
+    def unclaim(self, erasure: str, decided_by: str) -> None:
+        """See :meth:`ledger.ports.privacy.PrivacyBook.unclaim`."""
+        self._change("leaving an erasure open", _UNCLAIM, {"erasure": erasure, "decided_by": decided_by})
+
+    def withdraw(self, erasure: str, decided_by: str, at_ms: int, lapsed_ms: int) -> bool:
         """See :meth:`ledger.ports.privacy.PrivacyBook.withdraw`."""
         values: dict[str, Value] = {"erasure": erasure, "decided_by": decided_by, "decided_at_ms": at_ms}
+        return self._change("withdrawing an erasure", _WITHDRAW, values | {"lapsed_ms": max(0, lapsed_ms)})
+
+    def adopt(self, erasure: Erasure) -> None:
+        """See :meth:`ledger.ports.privacy.PrivacyBook.adopt`."""
+        values = asdict(erasure)
         check_values(values, _ERASURE_BOUNDS)
-        with begin_write(self._engine, "withdrawing an erasure") as connection:
-            return connection.execute(_WITHDRAW, values).rowcount == 1
+        with begin_write(self._engine, "taking up an erasure of the log") as connection:
+            if not connection.execute(_TAKE_UP, values).rowcount:
+                connection.execute(_ADD_ERASURE, values)
+
+    def _change(self, doing: str, statement: TextClause, values: dict[str, Value]) -> bool:
+        check_values(values, _ERASURE_BOUNDS)
+        with begin_write(self._engine, doing) as connection:
+            return connection.execute(statement, values).rowcount == 1
 
     def go_on(self, erasure: str, state: ErasureState) -> None:
         """See :meth:`ledger.ports.privacy.PrivacyBook.go_on`."""

@@ -44,7 +44,7 @@ PURGES: tuple[Purge, ...] = (
     Purge(
         "privacy_erasures",
         "what the person wrote to ask for this",
-        "account = :account AND words_sealed IS NOT NULL AND state <> 'requested'",
+        "account = :account AND words_sealed IS NOT NULL",
         "words_sealed = NULL",
     ),
 )
@@ -59,6 +59,7 @@ KEPT: Mapping[str, str] = MappingProxyType(
         "service_incident_deliveries.subjects": "likewise",
         "service_incident_people.account": "likewise",
         "service_obligation_lines.account": "what a developer has to delete: the list's root stands in the log",
+        "service_exports.query": "what an export was asked about: its hash stands in the log",
         "privacy_erasures.account": "who was erased, by whom, and when: as the log has it",
         "privacy_holds.account": "who must not be erased: as the log has it",
     }

@@ -10,12 +10,12 @@ Connections are used again for the next message. A server that closed one meanwh
 and then it is opened once more. Of a message's text, DATA is the point of no return: a failure before it is ``unsent``, a
 refusal in words is ``refused``, and whatever else happens after it is ``unknown``.
 
-No error's text leaves this module: servers repeat addresses in it.
+What the server holds against us (a login, our sender, a policy: 5.7 of RFC 3463) is no fault of an address: it is never
+final. No error's text leaves this module: servers repeat addresses in it.
 """
 
 from __future__ import annotations
 
-import re
 import smtplib
 import socket
 import ssl
@@ -28,6 +28,7 @@ from email.utils import format_datetime
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
 
+from ledger.core.mail_addresses import is_mail_address
 from ledger.errors import SettingsError
 from ledger.ports.mail import Handed, Mail
 from ledger.ports.surroundings import Clock
@@ -39,10 +40,7 @@ _PORTS = {"smtps": 465, "smtp": 587, "smtp+insecure": 25}
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SETTING = "GRANTLEDGER_SMTP_URL"
 
-_match_address = re.compile(
-    r"(?=.{3,254}\Z)[A-Za-z0-9!#$%&'*+/=?^_`{|}~.-]{1,64}@[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?", re.ASCII
-).fullmatch
-
+_BY_POLICY = b"5.7."
 _NETWORK = (smtplib.SMTPException, OSError)
 
 
@@ -57,11 +55,6 @@ class MailSettings:
     sender: str
     user: str | None = None
     password: str | None = field(default=None, repr=False)
-
-
-def is_mail_address(text: str) -> bool:
-    """Whether ``text`` is an address that mail can be handed over for: ASCII, one ``@``, nothing that ends a line."""
-    return _match_address(text) is not None and ".." not in text and ".@" not in text and text[0] != "."
 
 
 def parse_mail_url(url: str, sender: str | None) -> MailSettings:
@@ -176,9 +169,12 @@ class SmtpConnection:
             try:
                 if self._smtp is None:
                     self._smtp = self._open()
-                code, _ = self._smtp.mail(self._sender)
-                if code == 250:
-                    code, _ = self._smtp.rcpt(mail.to)
+                code, said = self._smtp.mail(self._sender)
+                if code != 250:
+                    self._reset()
+                    # About us, and so about every message there is: whoever gave one up for it would give up all.
+                    return Handed("unsent", f"smtp.sender.{code}")
+                code, said = self._smtp.rcpt(mail.to)
                 if code in (250, 251):
                     return None
             except smtplib.SMTPAuthenticationError:
@@ -192,20 +188,20 @@ class SmtpConnection:
                     continue
                 return Handed("unsent", "smtp.unreached")
             self._reset()
-            return _refusal(code)
+            return _refusal(code, said)
 
     def _hand_over(self, text: bytes) -> Handed:
         assert self._smtp is not None, "it was opened to name the message"
         try:
-            code, _ = self._smtp.data(text)
+            code, said = self._smtp.data(text)
         except smtplib.SMTPDataError as error:
             # The server would not have the text: it was never sent.
             self._reset()
-            return _refusal(error.smtp_code)
+            return _refusal(error.smtp_code, error.smtp_error)
         except _NETWORK:
             self._drop()
             return Handed("unknown", "smtp.no_answer")
-        return Handed("accepted") if code == 250 else _refusal(code)
+        return Handed("accepted") if code == 250 else _refusal(code, said)
 
     def _compose(self, mail: Mail) -> bytes:
         when = format_datetime(datetime.fromtimestamp(self._clock.now_ms() // 1_000, UTC))
@@ -238,8 +234,10 @@ class SmtpConnection:
             smtp.close()
 
 
-def _refusal(code: int) -> Handed:
-    return Handed("refused", f"smtp.{code}", is_final=500 <= code < 600)
+def _refusal(code: int, said: bytes | str) -> Handed:
+    """A refusal in words: final where the server will never take it, unless it is by policy, which somebody can mend."""
+    text = said.encode(errors="replace") if isinstance(said, str) else said
+    return Handed("refused", f"smtp.{code}", is_final=500 <= code < 600 and not text.startswith(_BY_POLICY))
 
 
 @lru_cache(maxsize=64)

@@ -57,6 +57,7 @@ class Duties:
         service = self._service
         return NoticeDesk(
             sequencer=service.ledger.sequencer,
+            store=service.ledger.store,
             notices=self._notices,
             incidents=self._incidents,
             obligations=self._obligations,
@@ -72,6 +73,7 @@ class Duties:
         service = self._service
         return NoticeSender(
             sequencer=service.ledger.sequencer,
+            store=service.ledger.store,
             notices=self._notices,
             desk=self.notices,
             contacts=self.contacts,
@@ -114,6 +116,7 @@ class Duties:
         service = self._service
         return ObligationDesk(
             sequencer=service.ledger.sequencer,
+            store=service.ledger.store,
             obligations=self._obligations,
             incidents=self._incidents,
             indexes=DeveloperIndex(
@@ -167,6 +170,7 @@ class Duties:
         service = self._service
         return Escalation(
             sequencer=service.ledger.sequencer,
+            store=service.ledger.store,
             obligations=self._obligations,
             moves=self.moves,
             clock=service.clock,
@@ -180,6 +184,7 @@ class Duties:
         self.developer_notices.run_once()
 
     def watch_once(self) -> None:
-        """Note deadlines that have passed, and what contradicts attestations."""
+        """Let go on what no hold holds any more, note deadlines that have passed, and what contradicts attestations."""
+        self.obligations.release_held()
         self.escalation.run_once()
         self.contradictions.run_once()

@@ -8,16 +8,22 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ledger.engines.codec import MsgspecCodec
+from ledger.exports.forgetting import ExportCopies
+from ledger.exports.places import Places
 from ledger.ports import LogSource
 from ledger.ports.incidents import Incidents
 from ledger.privacy.destroying import Destroyer
 from ledger.privacy.erasures import Erasures
 from ledger.privacy.holds import LegalHolds
+from ledger.privacy.rebuilding import Rebuilding
 from ledger.privacy.restoring import check_not_behind, restore
 from ledger.privacy.retention import Retention
 from ledger.store.incidents import SqlIncidents
+from ledger.store.notices import SqlNotices
 from ledger.store.privacy import SqlPrivacy
 from ledger.vault.suppressions import SUFFIX, SuppressionFile
+from ledger.wiring.exports import exports_directory
 
 if TYPE_CHECKING:
     from ledger.wiring.service import Service
@@ -44,8 +50,10 @@ class Privacy:
         service = self._service
         return Destroyer(
             sequencer=service.ledger.sequencer,
+            store=service.ledger.store,
             book=self.book,
             eraser=self.book,
+            copies=ExportCopies(Places(exports_directory(service.ledger.settings))),
             vault=service.vault,
             suppressions=SuppressionFile(_beside(service.ledger.settings.checkpoint_file)),
             inflight=service.inflight,
@@ -61,9 +69,9 @@ class Privacy:
             sequencer=service.ledger.sequencer,
             registry=service.registry,
             book=self.book,
-            eraser=self.book,
             destroyer=self.destroyer,
             incidents=self._incidents,
+            policies=service.incidents.policies,
             sealing=service.sealing,
             clock=service.clock,
             randomness=service.randomness,
@@ -110,12 +118,28 @@ class Privacy:
 
     def run_once(self) -> None:
         """Whatever is due: destructions that were begun, holds to be spelled out, periods that have passed."""
-        self.destroyer.run_once()
-        self.holds.extend()
+        try:
+            self.destroyer.run_once()
+        finally:
+            # A disk that is too full to rewrite a file on must not leave anybody without the hold that protects them.
+            self.holds.extend()
         now_ms = self._service.clock.now_ms()
         if now_ms >= self._retention_due_ms:
             self.retention.run()
             self._retention_due_ms = now_ms + RETENTION_EVERY_MS
+
+    @property
+    def rebuilding(self) -> Rebuilding:
+        """What makes rows from entries, after a restore."""
+        ledger = self._service.ledger
+        return Rebuilding(
+            store=ledger.store,
+            codec=MsgspecCodec(),
+            holds=self.holds,
+            notices=SqlNotices(ledger.engine),
+            incidents=SqlIncidents(ledger.engine),
+            apply=self._service.registry.apply,
+        )
 
     @cached_property
     def _incidents(self) -> _Incidents:
@@ -124,11 +148,15 @@ class Privacy:
 
 @dataclass(frozen=True, slots=True)
 class RestoredLedger:
-    """The database had ``size_before`` entries and has ``size_after``; ``people`` in it were erased again."""
+    """The database had ``size_before`` entries and has ``size_after``; ``people`` in it were erased again.
+
+    ``left`` says what of that is left to do, empty for nothing.
+    """
 
     size_before: int
     size_after: int
     people: int
+    left: str
 
 
 def restore_from(
@@ -149,10 +177,10 @@ def restore_from(
             verifiers=[ledger.verifier],
             on_progress=on_progress,
         )
-    service.registry.apply(service.privacy.holds.rebuild())
+    service.privacy.rebuilding.run()
     people = service.privacy.prepare()
     ledger.sealer.seal()
-    return RestoredLedger(done.size_before, done.size_after, people)
+    return RestoredLedger(done.size_before, done.size_after, people, service.privacy.destroyer.clean())
 
 
 def _beside(record: Path) -> Path:

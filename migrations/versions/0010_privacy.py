@@ -10,6 +10,19 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
+UNWEIGHED = {
+    "vault_subjects": ("lookup", "sealed"),
+    "service_events": ("body_sealed", "content"),
+    "service_tokens": ("token_hash", "secret_sealed", "verifier_hash", "consent_text"),
+    "service_api_keys": ("secret_hash",),
+    "service_notices": ("mark", "text"),
+    "service_incident_notices": ("summary",),
+    "service_contacts": ("sealed",),
+    "service_canaries": ("marker_hash", "sealed"),
+    "privacy_erasures": ("salt", "words_sealed"),
+}
+"""Columns of which the server keeps no sample of values: it would outlive the rows (ledger format, section 1.2)."""
+
 BIG_INTEGER = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 
@@ -57,9 +70,17 @@ def upgrade() -> None:
         sa.Column("lifted_at_ms", BIG_INTEGER),
     )
     op.create_index("ix_privacy_holds_account", "privacy_holds", ["account"])
+    if op.get_context().dialect.name == "postgresql":
+        for table, columns in UNWEIGHED.items():
+            for column in columns:
+                op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS 0")
 
 
 def downgrade() -> None:
     """Forget which erasures were asked for and which holds stand: the log still says which were placed and lifted."""
+    if op.get_context().dialect.name == "postgresql":
+        for table, columns in UNWEIGHED.items():
+            for column in columns:
+                op.execute(f"ALTER TABLE {table} ALTER COLUMN {column} SET STATISTICS -1")
     op.drop_table("privacy_holds")
     op.drop_table("privacy_erasures")

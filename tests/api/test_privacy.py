@@ -59,6 +59,31 @@ def test_a_person_asks_and_an_operator_carries_it_out(world: ServiceWorld, perso
     assert not world.service.vault.account_of([person.tag])
 
 
+def test_an_operator_reads_what_the_person_wrote_and_nobody_else_does(
+    world: ServiceWorld, person: Subject
+) -> None:
+    own, operator = client(world, "person", person.tag), client(world, "operator")
+    erasure = own.post(ERASURE, json={"words": WORDS}).json()["erasure"]
+    read = operator.get(f"/v1/erasures/{erasure}")
+    assert (read.status_code, read.json()["words"]) == (200, WORDS)
+    assert all("words" not in one for one in operator.get("/v1/erasures").json()["data"])
+    for role in ("platform", "auditor", "regulator"):
+        assert client(world, role).get(f"/v1/erasures/{erasure}").status_code == 403
+    assert own.get(f"/v1/erasures/{erasure}").status_code == 403
+    assert operator.get("/v1/erasures/er-none").status_code == 404
+    own.delete(ERASURE)
+    assert operator.get(f"/v1/erasures/{erasure}").json()["words"] is None
+
+
+def test_a_request_that_is_being_carried_out_is_not_taken_back(world: ServiceWorld, person: Subject) -> None:
+    own = client(world, "person", person.tag)
+    erasure = own.post(ERASURE).json()["erasure"]
+    world.service.privacy.book.claim(erasure, "operator:grace", world.service.clock.now_ms())
+    refused = own.delete(ERASURE)
+    assert (refused.status_code, "cannot be withdrawn" in refused.json()["detail"]) == (409, True)
+    assert own.get(ERASURE).json()["state"] == "requested"
+
+
 def test_asked_without_a_body_and_twice_it_is_one_request(world: ServiceWorld, person: Subject) -> None:
     own = client(world, "business", person.tag)
     assert own.post(ERASURE).json() == own.post(ERASURE, json={}).json()

@@ -288,6 +288,18 @@ def _somebody_is_erased_while_a_legal_hold_stands() -> tuple[list[bytes], Codes]
 
 
 @scenario
+def _somebody_is_erased_before_and_behind_the_end_of_a_legal_hold() -> tuple[list[bytes], Codes]:
+    log = begin()
+    log.issue()
+    log.issue("g-2", account="bob")
+    for whose in ("ann", "bob"):
+        log.add("hold.placed", 200, hold=f"h-{whose}", account=tag(whose), until=350, via="api")
+    log.add("subject.erased", 400, recorded_at=300, account=tag("ann"), via="api", forced=True)
+    log.add("subject.erased", 400, account=tag("bob"), via="api")
+    return end(log, {"HOLD_VIOLATED": 1})
+
+
+@scenario
 def _a_deleted_account_and_a_suspended_one() -> tuple[list[bytes], Codes]:
     log = begin()
     log.issue("g-1")

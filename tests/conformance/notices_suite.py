@@ -69,6 +69,17 @@ class NoticesSuite:
         assert notices.load("n-2") is None
         assert notices.fetch_known(["n-1", "n-2", "\0"]) == {"n-1"}
 
+    def test_a_row_is_put_right_and_one_that_has_ended_stays(self, engine: Engine, notices: Notices) -> None:
+        self.apply(engine, notices.put(incident_notice()))
+        notices.put_right([])
+        notices.put_right([notices.settle("n-1", "sent", NOW_MS, None), notices.put(incident_notice("n-2"))])
+        notices.put_right([notices.settle("n-1", "given_up", NOW_MS + 1, "smtp.550")])
+        found = [notices.load(name) for name in ("n-1", "n-2")]
+        assert [None if one is None else (one.state, one.sent_at_ms) for one in found] == [
+            ("sent", NOW_MS),
+            ("waiting", None),
+        ]
+
     def test_what_is_taken_is_sending_and_taken_by_nobody_else(
         self, engine: Engine, notices: Notices
     ) -> None:

@@ -64,6 +64,7 @@ def test_everybody_is_told_from_the_command_line_and_once(desk: Desk) -> None:
     }
     assert sorted({one["account"] for one in listed["notices"]}) == desk.world.people
     assert "there is no incident" in desk.refused("notice", "queue", "i-9")
+    assert "there is no incident" in desk.refused("notice", "list", "i-9")
     assert desk.json("account", "contact", GRANTING, "--forget")["reached_by"] == ["inbox"]
 
 
@@ -109,15 +110,19 @@ def test_what_cannot_be_is_refused_with_the_fix(desk: Desk) -> None:
     assert "escalated follows" in desk.refused("obligation", "escalate", name)
     assert "is no step" in desk.refused("obligation", "escalate", name, "--step", "shout")
     assert "there is no obligation" in desk.refused("obligation", "show", "o-9")
-    second = ("--approved-by", "operator:cli", "--text", "x")
-    assert "second person" in desk.refused("obligation", "waive", name, *second)
-    waived = desk.json("obligation", "waive", name, "--approved-by", "operator:jane", "--text", "x")
+    second = ("--approved-by", "operator:jane", "--text", "x")
+    assert "second person" in desk.refused("obligation", "waive", name, "--by", "jane", *second)
+    waived = desk.json("obligation", "waive", name, "--by", "eve", *second)
     assert waived["state"] == "WAIVED"
 
 
 def test_a_hold_is_placed_and_ended(desk: Desk) -> None:
     (opened,) = desk.json("obligation", "open", INCIDENT)["obligations"]
     name = opened["obligation"]
-    assert "a hold has an id" in desk.refused("obligation", "hold", name)
-    assert desk.json("obligation", "hold", name, "--hold", "h-1")["state"] == "HELD"
+    assert "no legal hold" in desk.refused("obligation", "hold", name)
+    assert "hold place" in desk.refused("obligation", "hold", name, "--hold", "h-1")
+    placed = ("hold", "place", "--incident", INCIDENT, "--id", "h-1", "--by", "ada")
+    assert desk.json(*placed)["accounts"] == 3
+    assert desk.json("obligation", "hold", name, "--hold", "h-1", "--by", "eve")["state"] == "HELD"
     assert desk.json("obligation", "hold", name, "--end")["state"] == "OPENED"
+    assert [one.actor for one in desk.world.entries("obligation.held")] == ["operator:eve"]

@@ -135,6 +135,29 @@ def test_an_error_names_the_way_out(place: Workplace, arguments: tuple[str, ...]
     assert "Traceback" not in done.err
 
 
+def test_a_verification_that_finds_exposures_says_how_to_open_incidents(place: Workplace) -> None:
+    done = place.run("verify", "--no-remember")
+    assert done.status == 1
+    assert "grantledger incident open" in done.err
+    assert "incident open" not in place.run("verify", "--no-remember", "--json").err
+
+
+def test_concluding_says_what_is_still_to_be_done(tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    (place.directory / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in HISTORY))
+    for command in (
+        ("init", "--origin", ORIGIN),
+        ("import", "records.jsonl"),
+        ("policy", "defaults", "--set"),
+        ("incident", "open"),
+    ):
+        assert place.run(*command).status == 0
+    done = place.run("incident", "status", incident_of(place), "concluded")
+    assert done.status == 0
+    assert "still open: authority_notice gdpr" in done.err
+    assert "still open: dev-b was not asked to delete anything" in done.err
+
+
 def test_nothing_to_open_is_said(tmp_path: Path) -> None:
     place = Workplace(tmp_path)
     assert place.run("init", "--origin", ORIGIN).status == 0

@@ -101,7 +101,7 @@ def test_afterwards_chain_verdicts_and_proofs_verify_and_the_history_says_that_i
     shop: Shop,
 ) -> None:
     tag = tag_of(shop, PERSON)
-    shop.good("prove", "account", PERSON, "-o", "before.json")
+    files = prove_before(shop, tag)
     before = {engine: verdicts(shop, engine) for engine in ("scalar", "duckdb")}
     approve(shop, ask(shop))
     for engine, was in before.items():
@@ -111,7 +111,12 @@ def test_afterwards_chain_verdicts_and_proofs_verify_and_the_history_says_that_i
         }
         assert list(map(told, now["findings"])) == list(map(told, was["findings"]))
         assert any(note.startswith("1 tags have no vault row (erased") for note in now["notes"])
-    assert shop.good("check", "before.json", "--vkey", "log.vkey", "--json").json()["proven"] is True
+    for file in files:
+        assert shop.good("check", file, "--vkey", "log.vkey", "--json").json()["proven"] is True, file
+    assert PERSON in (shop.directory / files[0]).read_text()
+    shop.good("export", "verify", "opened", "--vkey", "log.vkey")
+    shop.good("export", "open", "handed.sealed", "--key", "dpc.key", "-o", "again", "--vkey", "log.vkey")
+    assert f'"value":"{PERSON}"' in (shop.directory / "again/data/openings/openings.jsonl").read_text()
     for arguments in (("account", OTHER), ("account", tag), ("developer", "dev-a")):
         shop.good("prove", *arguments, "-o", "after.json")
         assert shop.good("check", "after.json", "--vkey", "log.vkey", "--json").json()["proven"] is True
@@ -119,6 +124,49 @@ def test_afterwards_chain_verdicts_and_proofs_verify_and_the_history_says_that_i
     assert history["shows"][0].startswith(f"ERASED: entry {history['erased_by_entry']}")
     refused = shop.run("history", PERSON)
     assert (refused.status, "was erased" in refused.err) == (3, True)
+
+
+def prove_before(shop: Shop, tag: str) -> list[str]:
+    """Proofs and a sealed export from before; the proofs' files, the first of which opens who the person is."""
+    asked = {
+        "account.json": ("account", PERSON, "--openings"),
+        "page.json": ("account", PERSON, "--first", "0", "--count", "1"),
+        "pair.json": ("pair", PERSON, "dev-a"),
+        "subject.json": ("subject", OTHER),
+        "developer.json": ("developer", "dev-a"),
+        "entry.tlog-proof": ("entry", "5"),
+    }
+    for file, arguments in asked.items():
+        shop.good("prove", *arguments, "-o", file)
+    public = shop.good("export", "keygen", "dpc.key", "--json").json()["public_key"]
+    (shop.directory / "dpc.pub").write_text(public + "\n")
+    said = ("--for", "DPC", "--case", "1", "--basis", "Art. 58", "--by", "operator:ada", "--to", "dpc.pub")
+    shop.good("export", "create", "--id", "x-1", "--account", tag, "--open", "identities", *said)
+    shop.good("export", "approve", "x-1", "--by", "operator:grace")
+    shop.good("export", "seal", "x-1", "--by", "operator:ada")
+    shop.good("export", "download", "x-1", "--out", "handed.sealed", "--by", "regulator:dpc")
+    shop.good("export", "open", "handed.sealed", "--key", "dpc.key", "-o", "opened", "--vkey", "log.vkey")
+    return list(asked)
+
+
+def test_what_a_person_wrote_is_shown_to_whoever_decides(shop: Shop) -> None:
+    asked = ("erase", "request", PERSON, "--basis", "request", "--by", "ada", "--words", "please", "--json")
+    erasure = shop.good(*asked).json()["erasure"]
+    shown = shop.good("erase", "show", erasure, "--json").json()
+    assert (shown["words"], shown["state"], shown["holds"]) == ("please", "requested", [])
+    approve(shop, erasure)
+    assert shop.good("erase", "show", erasure, "--json").json()["words"] is None
+    assert shop.run("erase", "show", "er-none").status == 3
+
+
+def test_a_rule_has_to_be_set_before_anybody_is_erased_by_it(shop: Shop) -> None:
+    asked = ("erase", "request", PERSON, "--basis", "retention", "--by", "ada", "--policy")
+    refused = shop.run(*asked, "retention.deleted_accounts")
+    assert (refused.status, "grantledger policy set" in refused.err) == (3, True)
+    mistyped = shop.run("policy", "set", "retention.payloads", "90d")
+    assert (mistyped.status, "retention.events" in mistyped.err) == (3, True)
+    shop.good("policy", "set", "retention.deleted_accounts", "90d")
+    shop.good(*asked, "retention.deleted_accounts")
 
 
 def test_an_import_with_the_erased_id_is_rejected_by_line_and_reason_and_the_rest_goes_in(

@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
+from ledger.core.export_filter import Filter
+from ledger.exports.desk import Question
 from ledger.gateway.offered import Accepted, OfferedEvent
 from ledger.service_settings import load_service_settings
 from ledger.settings import load_settings
@@ -41,6 +43,7 @@ BEHIND = [
     ("erasure.cleared", 1),
     ("erasure.marked", 1),
     ("erasure.key_destroyed", 1),
+    ("erasure.copies_removed", 1),
     ("erasure.purged", 1),
     ("erasure.noted", 1),
     ("erasure.cleaned", 1),
@@ -50,7 +53,7 @@ BEHIND = [
 
 @dataclass
 class Prepared:
-    """A ledger with a person who has a grant, a body that waits and an open request for erasure."""
+    """A ledger with a person who has a grant, a body that waits, a bag that says who it is and an open request."""
 
     directory: Path
     environment: dict[str, str]
@@ -83,6 +86,10 @@ def prepare(directory: Path, database: str | None = None) -> Prepared:
         erasure = world.service.privacy.erasures.request(
             person, basis="request", requested_by=REQUESTER, words="forget me"
         )
+        world.service.ledger.sealer.seal()
+        wanted = Filter(accounts=(person.tag,))
+        asked = Question("A regulator", "case-1", "Art. 58", wanted, REQUESTER, (), "identities")
+        world.service.exports.create(asked)
         needle = _row_of(world, person.tag)
         return Prepared(directory, world.environment, erasure.erasure, person.tag, needle)
 
@@ -143,11 +150,16 @@ def check_erased(prepared: Prepared) -> None:
     assert report.exit_status == 0, report.findings
 
 
+def test_before_anything_happens_the_files_say_who_it_is(made: Prepared) -> None:
+    with pytest.raises(AssertionError, match=r"openings\.jsonl"):
+        check_files(made)
+
+
 def check_files(prepared: Prepared) -> None:
     holding = [
         path.name
         for path in prepared.directory.rglob("*")
-        if path.is_file() and prepared.needle in path.read_bytes()
+        if path.is_file() and any(one in path.read_bytes() for one in (prepared.needle, PERSON.encode()))
     ]
     assert holding == []
 

@@ -24,18 +24,31 @@ FROM = "notices@ledger.example"
 
 @dataclass
 class Mailbox:
-    """What arrived, in order; ``answer`` is said to each message, ``refuse`` to recipients by address."""
+    """What arrived, in order; ``answer`` is said to each message, ``refuse`` to recipients by address.
+
+    ``refuse_sender`` is said to whoever names a sender.
+    """
 
     arrived: list[tuple[str, EmailMessage]] = field(default_factory=list)
     connections: int = 0
     answer: str = "250 OK"
     refuse: dict[str, str] = field(default_factory=dict)
+    refuse_sender: str = ""
     is_cutting: bool = False
     """Take the message and go away without an answer."""
     logins: list[bytes] = field(default_factory=list)
 
     def to(self, address: str) -> list[EmailMessage]:
         return [message for recipient, message in self.arrived if recipient == address]
+
+    async def handle_MAIL(  # noqa: N802 - the server's name for it
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.refuse_sender:
+            return self.refuse_sender
+        envelope.mail_from = address
+        envelope.mail_options.extend(options)
+        return "250 OK"
 
     async def handle_RCPT(  # noqa: N802 - the server's name for it
         self, server: SMTP, session: Session, envelope: Envelope, address: str, _options: Any

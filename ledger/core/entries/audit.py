@@ -12,7 +12,10 @@ from ledger.core.entries.members import Count, Id, Ordinal, Severity, Tag, Tags
 @register("access.viewed")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessViewed(Entry):
-    """Somebody read the history of an account or of a developer; ``actor`` is who, ``purpose`` what for, as stated."""
+    """Somebody read the history of an account or of a developer; ``actor`` is who, ``purpose`` what for, as stated.
+
+    Without either it was the lists of whom an incident affects, by tag, and ``purpose`` is that incident.
+    """
 
     account: Tag | None = None
     developer: Id | None = None

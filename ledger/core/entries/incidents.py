@@ -41,7 +41,8 @@ class IncidentAssessed(Entry):
     ``findings_root`` is the RFC 6962 tree over the findings' canonical bytes in the report's order; ``query`` the SHA-256
     of the canonical query that selects them. ``window_from`` and ``window_to`` are the first and last ``started_at``.
     Counts are of distinct people and of deliveries; ``copies`` counts attempts. ``active_accounts`` is what the share is of.
-    ``people`` counts everybody once: an account may be in somebody else's delivery, too.
+    ``people`` counts everybody once: an account may be in somebody else's delivery, too. ``people_new`` counts those of them
+    whom no earlier revision of this incident did.
     """
 
     incident: Id
@@ -63,6 +64,7 @@ class IncidentAssessed(Entry):
     copies: Count
     active_accounts: Count
     people: Count | None = None
+    people_new: Count | None = None
 
 
 @register("incident.status_set")

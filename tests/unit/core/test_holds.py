@@ -87,6 +87,18 @@ def test_an_erasure_that_was_forced_in_under_a_hold_is_found_and_is_no_fault_of_
     ]
 
 
+def test_an_erasure_that_claims_to_take_effect_behind_the_end_of_the_hold_violates_it(log: Log) -> None:
+    log.add("hold.placed", 100, hold="h-1", account=ANN, until=300, via="api")
+    log.add("subject.erased", 400, recorded_at=200, account=ANN, via="api", forced=True)
+    assert [found.code for found in log.findings()] == ["HOLD_VIOLATED"]
+
+
+def test_an_erasure_behind_the_end_of_the_hold_violates_nothing(log: Log) -> None:
+    log.add("hold.placed", 100, hold="h-1", account=ANN, until=300, via="api")
+    log.add("subject.erased", 300, account=ANN, via="api")
+    assert log.findings() == []
+
+
 def test_a_hold_that_is_placed_behind_the_erasure_violates_nothing(log: Log) -> None:
     log.add("subject.erased", 200, account=ANN, via="api")
     log.add("hold.placed", 300, hold="h-1", account=ANN, via="api")

@@ -86,6 +86,42 @@ def test_a_first_notification_leaves_to_follow_what_a_final_one_needs(
     assert "root_cause" in ids(draft_of(world, name, "final")["missing"])
 
 
+def test_when_the_authority_was_notified_is_what_was_recorded_and_nothing_else(
+    world: IncidentWorld, name: str
+) -> None:
+    assert "notified_at" in ids(draft_of(world, name)["to_follow"])
+    assert "notified_at" in ids(draft_of(world, name, "follow_up")["missing"])
+    world.desk.note_authority_told(name, "gdpr", "first", "ref", BY)
+    world.clock.ms += HOUR
+    assert values(draft_of(world, name, "follow_up"))["notified_at"] == "2018-09-10T00:00:00.000Z"
+
+
+def test_it_was_detected_when_the_first_sign_of_it_was_seen(world: IncidentWorld, name: str) -> None:
+    assert values(draft_of(world, name))["detected_at"] == "2018-09-10T00:00:00.000Z"
+    world.desk.claim_moment(name, "first_report", "a call", BY, at_ms=NOW_MS - 24 * HOUR)
+    assert values(draft_of(world, name))["detected_at"] == "2018-09-09T00:00:00.000Z"
+
+
+def test_what_is_drafted_is_what_is_due_where_nobody_says_what(world: IncidentWorld, name: str) -> None:
+    def due() -> str:
+        return str(make_draft(world.parts.document(name), "gdpr", None, NOW_MS)["notification"])
+
+    assert due() == "first"
+    world.desk.note_authority_told(name, "california", "first", "ref", BY)
+    assert due() == "first"
+    world.desk.note_authority_told(name, "gdpr", "first", "ref", BY)
+    assert due() == "follow_up"
+    world.desk.set_status(name, "concluded", BY)
+    assert due() == "final"
+
+
+def test_a_filled_form_is_a_document_that_can_be_kept(world: IncidentWorld, name: str) -> None:
+    text = json.dumps(draft_of(world, name), indent=2) + "x" * 20_000
+    assert world.desk.note_authority_told(name, "gdpr", "first", text, BY).created
+    with pytest.raises(UsageError, match="1,000,000 are allowed"):
+        world.desk.note_authority_told(name, "gdpr", "follow_up", "x" * 1_000_001, BY)
+
+
 def test_described_in_full_nothing_is_missing(world: IncidentWorld, name: str) -> None:
     describe_all(world, name)
     assert draft_of(world, name)["is_complete"]

@@ -10,7 +10,7 @@ import pytest
 
 from ledger.errors import FormatError, RejectedError, SignatureError
 from ledger.gateway.canaries import Sighting
-from ledger.incidents.attestations import Claim, claim_at, count_claims
+from ledger.incidents.attestations import Claim, claim_at, count_claims, read_claims
 from ledger.ports.obligations import Obligation
 from tests.support.duties_world import INCIDENT, OPERATOR, DutiesWorld
 from tests.unit.incidents.attesting import KEY, OTHER_KEY, register, signed
@@ -123,7 +123,7 @@ def test_each_line_is_said_something_of(world: DutiesWorld, obligation: Obligati
     assert made.attestation is not None
     kept = world.duties.attestations.load(made.attestation)
     assert kept is not None
-    assert [claim_at(kept.claims, place) for place in range(5)] == [
+    assert [claim_at(read_claims(kept.claims), place) for place in range(5)] == [
         "deleted",
         "deleted",
         "forwarded",
@@ -187,6 +187,26 @@ def test_a_later_receipt_contradicts(world: DutiesWorld, obligation: Obligation)
     assert (disputed.code, disputed.contradicted_by) == ("ATTESTATION_CONTRADICTED", seq)
     (finding,) = world.entries("finding.recorded")
     assert (finding.code, finding.delivery) == ("ATTESTATION_CONTRADICTED", "d-1")
+
+
+def test_signing_anew_is_no_way_out_of_what_was_seen_before(
+    world: DutiesWorld, obligation: Obligation
+) -> None:
+    made = take(world, obligation, signed(obligation))
+    seq = receipt(world, "d-1")
+    made = take(world, made, signed(obligation, made_at_ms=1_700_000_000_001))
+    for _ in range(70):
+        made = world.duties.obligations.resume(
+            world.duties.obligations.hold(made, hold_of(world), OPERATOR), OPERATOR
+        )
+    assert world.duties.contradictions.run_once() == 1
+    made = world.duties.obligations.load(obligation.obligation)
+    assert (made.state, made.contradicted_by) == ("DISPUTED", seq)
+
+
+def hold_of(world: DutiesWorld) -> str:
+    """A legal hold on the incident that stands."""
+    return world.service.privacy.holds.place(placed_by=OPERATOR, incident=INCIDENT, hold="h-1").hold
 
 
 def test_a_receipt_of_before_does_not(world: DutiesWorld, obligation: Obligation) -> None:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -100,6 +101,39 @@ def test_more_findings_make_another_revision_and_the_old_one_stays(world: Incide
     assert world.book.deliveries(name, 1) == before
     assert len(world.book.deliveries(name, 2)) == len(before) + 1
     assert [one.revision for one in world.book.assessments(name)] == [1, 2]
+
+
+def test_a_revision_says_how_many_people_are_new_to_the_incident(world: IncidentWorld) -> None:
+    world.desk.open_from_findings(world.evidence(), BY)
+    name = by_cause(world)["misrouting"].incident
+    world.add([delivery(9, CAT, host="b")])
+    assert world.desk.assess(name, world.evidence(), BY)
+    told = [one for one in world.entries("incident.assessed") if one["incident"] == name]
+    assert [(one["people"], one["people_new"]) for one in told] == [(4, 4), (6, 2)]
+
+
+def test_what_was_concluded_while_it_was_being_assessed_is_not_frozen_anew(
+    world: IncidentWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.desk.open_from_findings(world.evidence(), BY)
+    name = by_cause(world)["misrouting"].incident
+    world.add([delivery(9, CAT, host="b")])
+    evidence, stage = world.evidence(), world.book.stage_people
+
+    def concluded(staging: int, people: Any) -> None:
+        stage(staging, people)
+        world.desk.set_status(name, "concluded", BY)
+
+    monkeypatch.setattr(world.book, "stage_people", concluded)
+    with pytest.raises(UsageError, match="an incident of its own"):
+        world.desk.assess(name, evidence, BY)
+    assert [one.revision for one in world.book.assessments(name)] == [1]
+    with closing(sqlite3.connect(world.directory / "ledger.db")) as connection:
+        (staged,) = connection.execute(
+            "SELECT COUNT(*) FROM service_incident_deliveries WHERE staging NOT IN "
+            "(SELECT staging FROM service_incident_assessments)"
+        ).fetchone()
+    assert staged == 0
 
 
 def test_an_assessment_makes_what_was_suspected_assessed(world: IncidentWorld) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ledger.errors import RejectedError
 from ledger.gateway.offered import OfferedEvent
+from ledger.gateway.parties import standing_draft
 from ledger.incidents.policies import DAY_MS
 from ledger.ports.obligations import Obligation
 from tests.support.duties_world import GRANTING, INCIDENT, OPERATOR, DutiesWorld
@@ -115,6 +116,31 @@ def test_an_app_stays_off_until_it_is_reinstated_on_purpose(
     assert [entry.app for entry in world.entries("app.reinstated")] == [world.wrong.app.app]
 
 
+def test_what_was_suspended_for_another_reason_stays_so(world: DutiesWorld, obligation: Obligation) -> None:
+    suspend = world.service.ledger.sequencer.append
+    suspend(standing_draft("app.suspended", world.wrong.app.app, OPERATOR, "spam"))
+    made = late(world, obligation)
+    for _ in range(3):
+        made = world.duties.escalation.escalate(made, OPERATOR)
+    suspend(standing_draft("developer.suspended", world.developer, OPERATOR, "unpaid"))
+    world.duties.escalation.close(made, OPERATOR, reinstate=True)
+    assert world.entries("developer.reinstated", "app.reinstated") == []
+
+
+def test_what_an_open_obligation_has_stopped_stays_stopped_until_that_one_is_closed(
+    world: DutiesWorld, obligation: Obligation
+) -> None:
+    world.misdeliver(["d-9"])
+    (other,) = world.duties.obligations.open(INCIDENT, world.assess(), actor=OPERATOR)
+    both = [late(world, obligation), late(world, other.obligation)]
+    for _ in range(2):
+        both = [world.duties.escalation.escalate(one, OPERATOR) for one in both]
+    world.duties.escalation.close(both[0], OPERATOR, reinstate=True)
+    assert world.entries("developer.reinstated") == []
+    world.duties.escalation.close(both[1], OPERATOR, reinstate=True)
+    assert [entry.developer for entry in world.entries("developer.reinstated")] == [world.developer]
+
+
 def test_closing_alone_reinstates_nobody(world: DutiesWorld, obligation: Obligation) -> None:
     made = late(world, obligation)
     for _ in range(2):
@@ -134,6 +160,21 @@ def test_a_developer_is_told_by_its_webhook_and_then_it_is_notified(
     assert arrival.is_signed
     assert world.duties.obligations.load(obligation.obligation).state == "NOTIFIED"
     assert [one for one in world.world.arrivals.at("a.example") if b"deletion" in one.body] == []
+
+
+def test_whoever_verifies_finds_a_developer_late_though_nobody_noted_it(
+    world: DutiesWorld, obligation: Obligation
+) -> None:
+    world.clock.later_ms = 8 * DAY_MS
+    # Any later entry tells what time it is; the loop that should have noted it never ran.
+    world.duties.attestations.set_key(world.right.app.developer, "a" * 64, OPERATOR)
+    assert world.entries("finding.recorded") == []
+    found = [one for one in world.world.verify().findings if one.code.startswith("DELETION_")]
+    assert [(one.code, one.severity, (one.details or {})["developer"]) for one in found] == [
+        ("DELETION_ACK_OVERDUE", "P", world.developer),
+        ("DELETION_OVERDUE", "P", world.developer),
+    ]
+    assert (found[0].details or {})["obligation"] == obligation.obligation
 
 
 def test_the_shipped_verifier_knows_every_entry(world: DutiesWorld, obligation: Obligation) -> None:

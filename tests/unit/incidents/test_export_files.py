@@ -10,6 +10,7 @@ import pytest
 
 from ledger.core.merkle import hash_leaf, root_of
 from ledger.incidents.export_files import IncidentFiles
+from tests.support.duties_world import INCIDENT, OPERATOR, DutiesWorld
 from tests.support.incident_world import BY, IncidentWorld, delivery, grant, parties
 
 
@@ -41,6 +42,35 @@ def test_document_and_draft_are_those_of_the_commands(world: IncidentWorld) -> N
     assert json.loads(found["incident/incident.json"]) == world.parts.document(name)
     draft = json.loads(found["incident/art33.json"])
     assert (draft["notification"], draft["jurisdiction"]) == ("first", "gdpr")
+
+
+def test_the_draft_is_of_what_is_due(world: IncidentWorld) -> None:
+    name = world.book.load_all()[0].incident
+
+    def drafted() -> str:
+        found = read(world.parts.export_files, name)
+        return str(json.loads(found["incident/art33.json"])["notification"])
+
+    assert drafted() == "first"
+    world.desk.note_authority_told(name, "gdpr", "first", "ref", BY)
+    assert drafted() == "follow_up"
+    world.desk.set_status(name, "concluded", BY)
+    assert drafted() == "final"
+
+
+def test_what_a_developer_owes_is_listed_to_the_byte(tmp_path: Path) -> None:
+    with DutiesWorld(tmp_path) as duties:
+        (opened,) = duties.duties.obligations.open(INCIDENT, actor=OPERATOR)
+        owed = opened.obligation
+        found = read(duties.service.incidents.export_files, INCIDENT)
+        lines = found[f"obligations/{owed.obligation}.list.jsonl"].splitlines()
+        assert root_of(map(hash_leaf, lines)).hex() == owed.list_root
+        (row,) = map(json.loads, found["obligations/obligations.jsonl"].splitlines())
+        assert (row["developer"], row["state"], row["list_root"]) == (
+            duties.developer,
+            "OPENED",
+            owed.list_root,
+        )
 
 
 def test_its_entries_are_those_of_the_exposures(world: IncidentWorld) -> None:

@@ -33,10 +33,17 @@ class Log:
     def policy(self, policy: str, period: int, jurisdiction: str | None, recorded_at: int = T0 - DAY) -> None:
         self.add("policy.set", recorded_at, policy=policy, period_ms=period, jurisdiction=jurisdiction)
 
-    def assess(self, recorded_at: int, people: int | None, definite: int = 1, revision: int = 1) -> None:
+    def assess(
+        self,
+        recorded_at: int,
+        people: int | None,
+        definite: int = 1,
+        revision: int = 1,
+        new: int | None = None,
+    ) -> None:
         self.add(
             "incident.assessed", recorded_at, revision=revision, people=people, accounts_definite=definite,
-            accounts_possible=0, others_definite=0, others_possible=0,
+            accounts_possible=0, others_definite=0, others_possible=0, people_new=new,
         )  # fmt: skip
 
     def overdue(self, as_of: int) -> list[str]:
@@ -186,10 +193,43 @@ def test_everybody_has_to_be_told_not_nearly_everybody() -> None:
 
 def test_somebody_who_is_gone_is_owed_nothing_and_somebody_not_reached_is() -> None:
     log = people_log(1)
+    log.add("subject.erased", T0, account="a_1")
     log.add("notice.given_up", T0 + DAY, account="a_1", reason="bounced")
     assert log.overdue(T0 + 31 * DAY) == ["ACCOUNT_NOTICE_OVERDUE"]
     log.add("notice.given_up", T0 + DAY, account="a_1", reason="erased")
     assert "ACCOUNT_NOTICE_OVERDUE" not in log.overdue(T0 + 31 * DAY)
+
+
+def test_somebody_who_is_only_said_to_be_erased_is_still_to_be_told() -> None:
+    log = people_log(1)
+    log.add("notice.given_up", T0 + DAY, account="a_1", reason="erased")
+    log.add("subject.erased", T0 + 2 * DAY, account="a_1")
+    assert log.overdue(T0 + 31 * DAY) == ["ACCOUNT_NOTICE_OVERDUE"]
+
+
+def test_as_many_others_are_not_the_same_people() -> None:
+    log = people_log(2)
+    log.add("notice.sent", T0 + DAY, account="a_1")
+    log.add("notice.sent", T0 + DAY, account="a_2")
+    # One of them was a mistake, somebody else was found.
+    log.assess(T0 + 2 * DAY, 2, revision=2, new=1)
+    assert [(one.revision, one.done_at_ms) for one in log.clocks.deadlines("i-1")] == [
+        (1, T0 + DAY),
+        (2, None),
+    ]
+    assert "ACCOUNT_NOTICE_OVERDUE" in log.overdue(T0 + 33 * DAY)
+    log.add("notice.sent", T0 + 3 * DAY, account="a_3")
+    assert "ACCOUNT_NOTICE_OVERDUE" not in log.overdue(T0 + 33 * DAY)
+
+
+def test_the_new_ones_have_to_be_told_not_as_many_as_there_are_now() -> None:
+    log = people_log(3)
+    for number in (1, 2, 3):
+        log.add("notice.sent", T0 + DAY, account=f"a_{number}")
+    # The first one has dropped out, two have come: everybody together is five.
+    log.assess(T0 + 2 * DAY, 4, revision=2, new=2)
+    log.add("notice.sent", T0 + 3 * DAY, account="a_4")
+    assert "ACCOUNT_NOTICE_OVERDUE" in log.overdue(T0 + 33 * DAY)
 
 
 def test_people_found_later_are_to_be_told_from_then_on() -> None:

@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from ledger.core.standard_webhooks import is_signed, parse_secret
 from ledger.errors import RejectedError, StoreError, UsageError
+from ledger.incidents.attestations import Claim
 from ledger.incidents.sending import RETRY_WAITS_MS
 from ledger.transport.mail import SmtpServer, parse_mail_url
 from tests.support.duties_world import GRANTING, INCIDENT, OPERATOR, OTHERS, DutiesWorld
@@ -285,3 +287,144 @@ def test_the_mail_settings_of_the_service_are_used(world: DutiesWorld, mail: Mai
     settings = parse_mail_url(mail.url, FROM)
     assert SmtpServer(settings, world.clock).connect() is not None
     assert world.service.settings.mail_from == FROM
+
+
+def change_rows(world: DutiesWorld, statement: str) -> None:
+    """What a backup that was put back, or somebody with the database, does to rows beside the log."""
+    with world.service.ledger.engine.begin() as connection:
+        connection.execute(text(statement))
+
+
+def test_a_server_that_wants_nothing_from_us_costs_nobody_the_notice(
+    world: DutiesWorld, mail: MailWorld
+) -> None:
+    address_all(world)
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    mail.mailbox.refuse_sender = "550 5.7.1 this sender is not allowed"
+    done = world.duties.sender.run_once()
+    assert (done.failed, done.given_up) == (1, 0)
+    mail.mailbox.refuse_sender = ""
+    world.clock.later_ms = RETRY_WAITS_MS[0] + 1_000
+    assert world.duties.sender.run_once().sent == 3
+
+
+def test_a_server_that_is_away_is_left_alone_for_a_while_by_all(world: DutiesWorld, mail: MailWorld) -> None:
+    address_all(world)
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    mail.stop()
+    assert [world.duties.sender.run_once().failed for _ in range(5)] == [1, 0, 0, 0, 0]
+    assert len(world.entries("notice.failed")) == 1
+
+
+def test_an_address_that_was_altered_stops_nobody_elses_mail(world: DutiesWorld, mail: MailWorld) -> None:
+    address_all(world)
+    tag = world.service.vault.find([GRANTING])[GRANTING].tag
+    change_rows(world, f"UPDATE service_contacts SET sealed = x'00' WHERE account = '{tag}'")
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    done = world.duties.sender.run_once()
+    assert (done.sent, done.failed) == (5, 1)
+    assert sorted(to for to, _ in mail.mailbox.arrived) == [f"u{one}@a.example" for one in OTHERS]
+    assert [entry.reason for entry in world.entries("notice.failed")] == ["address_unusable"]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        "UPDATE service_incident_notices SET state = 'waiting', attempt = 0, sent_at_ms = NULL",
+        "UPDATE service_incident_notices SET state = 'sending', lease_until_ms = 1, sent_at_ms = NULL",
+        "DELETE FROM service_incident_notices",
+    ],
+)
+def test_rows_of_a_backup_tell_nobody_twice_and_are_put_right_by_the_log(
+    world: DutiesWorld, mail: MailWorld, rows: str
+) -> None:
+    address_all(world)
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    world.duties.sender.run_once()
+    size = world.service.ledger.store.size()
+    change_rows(world, rows)
+    assert world.duties.notices.queue(INCIDENT, actor=OPERATOR).queued == 0
+    done = world.duties.sender.run_once()
+    assert (done.sent, done.unconfirmed, len(mail.mailbox.arrived)) == (0, 0, 3)
+    assert world.notices() == {"email sent": 3, "inbox sent": 3}
+    assert world.duties.notices.inbox(world.people[0])[0].notice.sent_at_ms is not None
+    assert world.service.ledger.store.size() == size
+
+
+def test_what_was_sent_and_could_not_be_recorded_twice_is_recorded_in_the_end(
+    world: DutiesWorld, mail: MailWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    world.duties.sender.run_once()
+    address_all(world)
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+
+    def fail(*_: object, **__: object) -> None:
+        raise StoreError("failed on purpose")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(world.service.ledger.sequencer, "append_many", fail)
+        for _ in range(2):
+            with pytest.raises(StoreError):
+                world.duties.sender.run_once()
+    world.duties.sender.run_once()
+    assert (len(mail.mailbox.arrived), world.notices()["email sent"]) == (3, 3)
+
+
+def erase(world: DutiesWorld, account_id: str) -> str:
+    """Erase somebody as it is done: asked for, approved by a second person; the tag."""
+    subject = world.service.vault.find([account_id])[account_id]
+    erasures = world.service.privacy.erasures
+    asked = erasures.request(subject, basis="request", requested_by="operator:ada")
+    erasures.approve(asked.erasure, approved_by="operator:grace", with_files=False)
+    return subject.tag
+
+
+def given_up(world: DutiesWorld) -> list[tuple[str, str, str]]:
+    return [(one.account, one.medium, one.reason) for one in world.entries("notice.given_up")]
+
+
+def test_of_somebody_who_was_erased_before_the_log_says_that_nobody_can_be_told(world: DutiesWorld) -> None:
+    tag = erase(world, OTHERS[0])
+    for _ in range(2):
+        assert world.duties.notices.queue(INCIDENT, actor=OPERATOR).erased == 1
+    world.duties.sender.run_once()
+    assert given_up(world) == [(tag, "inbox", "erased")]
+
+
+def test_what_was_queued_to_somebody_who_was_erased_since_has_its_end_in_the_log(world: DutiesWorld) -> None:
+    address_all(world)
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    tag = erase(world, OTHERS[0])
+    assert world.duties.sender.run_once().given_up == 2
+    assert given_up(world) == [(tag, "inbox", "erased"), (tag, "email", "erased")]
+    assert world.duties.sender.run_once().given_up == 0
+    assert world.duties.notices.queue(INCIDENT, actor=OPERATOR).queued == 0
+
+
+def test_somebody_who_was_told_and_then_erased_was_told(world: DutiesWorld) -> None:
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    world.duties.sender.run_once()
+    erase(world, OTHERS[0])
+    world.duties.sender.run_once()
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    assert given_up(world) == []
+
+
+def test_nobody_whom_the_log_does_not_erase_counts_as_erased(world: DutiesWorld) -> None:
+    world.service.vault.erase([world.service.vault.find([OTHERS[0]])[OTHERS[0]].tag])
+    assert world.duties.notices.queue(INCIDENT, actor=OPERATOR).erased == 1
+    assert given_up(world) == []
+
+
+def test_people_read_what_a_developer_has_signed_of_it(world: DutiesWorld) -> None:
+    world.duties.notices.queue(INCIDENT, actor=OPERATOR)
+    world.duties.sender.run_once()
+    register(world)
+    (opened,) = world.duties.obligations.open(INCIDENT, actor=OPERATOR)
+    claims = (Claim(0, 2, "deleted"), Claim(3, 3, "forwarded", ("Acme",)))
+    world.duties.attestations.take(
+        opened.obligation, signed(opened.obligation, claims=claims), "developer:key"
+    )
+    (told,) = world.duties.notices.inbox(world.people[0])
+    assert "(of 4 deliveries to it: 3 deleted, 1 passed on to others)" in told.text

@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import fcntl
+import sqlite3
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from ledger.errors import StoreError
+from ledger.core.export_filter import Filter
+from ledger.errors import FormatError, StoreError
+from ledger.exports.desk import Question
+from ledger.exports.forgetting import ExportCopies
+from ledger.exports.places import Places
 from ledger.gateway.offered import Accepted, OfferedEvent
+from ledger.ports.privacy import Forgotten
 from ledger.ports.vault import Subject
-from ledger.privacy.destroying import SWEPT_AFTER_MS
+from ledger.privacy.destroying import BUSY, SWEPT_AFTER_MS
 from ledger.store.cleaning import NOT_OWNER
 from ledger.store.entries import SqlEntryStore
 from ledger.wiring.ledger import Ledger
 from ledger.wiring.service import Service, open_service
 from ledger.wiring.surroundings import SYSTEM_CLOCK
+from tests.support.duties_world import GRANTING, INCIDENT, DutiesWorld
 from tests.support.postgresql import SERVICE_ROLE, PostgresqlServer
 from tests.support.service_world import ServiceWorld, payload
+from tests.support.smtp_server import FROM, MailWorld
 
 ADA, GRACE = "operator:ada", "operator:grace"
 PERSON = "3001969357"
@@ -37,6 +47,7 @@ STEPS = [
     ("erasure.cleared", 1),
     ("erasure.marked", 1),
     ("erasure.key_destroyed", 1),
+    ("erasure.copies_removed", 1),
     ("erasure.purged", 1),
     ("erasure.noted", 1),
     ("erasure.cleaned", 1),
@@ -99,9 +110,9 @@ def subscribed(world: ServiceWorld, account_id: str = PERSON) -> Subject:
 
 
 def offer(world: ServiceWorld, account_id: str = PERSON) -> None:
-    event = payload("direct_message_events")
-    event["for_user_id"] = account_id
-    (taken,) = world.service.intake.accept([OfferedEvent(event)])
+    offered = payload("direct_message_events")
+    offered["for_user_id"] = account_id
+    (taken,) = world.service.intake.accept([OfferedEvent(offered)])
     assert isinstance(taken, Accepted), taken
 
 
@@ -222,3 +233,141 @@ def test_a_service_role_destroys_the_rows_and_says_that_the_owner_has_to_rewrite
             assert not service.vault.account_of([subject.tag])
         world.service.privacy.destroyer.run_once()
         assert world.service.privacy.erasures.load(erasure).state == "clean"
+
+
+def export_of(world: ServiceWorld, subject: Subject) -> str:
+    """A bag that says in clear who ``subject`` is, which nobody has approved yet."""
+    world.service.ledger.sealer.seal()
+    wanted = Filter(accounts=(subject.tag,))
+    question = Question("A regulator", "case-1", "Art. 58", wanted, ADA, (), "identities")
+    return world.service.exports.create(question).export
+
+
+def test_a_bag_that_somebody_works_on_is_waited_for(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    export = export_of(world, subject)
+    erasure = ask(world.service, subject)
+    bag = world.service.exports.bag_of(export)
+    with Places(bag.parent).turn(export):
+        done = world.service.privacy.erasures.approve(erasure, approved_by=GRACE)
+        assert (done.state, done.left) == ("erasing", BUSY)
+        assert bag.exists()
+    assert world.service.privacy.destroyer.run_once() > 0
+    assert not bag.exists()
+    assert world.service.privacy.erasures.load(erasure).state == "clean"
+
+
+def test_what_a_killed_run_left_of_a_bag_goes_and_a_run_under_way_is_waited_for(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    export = export_of(world, subject)
+    bag = world.service.exports.bag_of(export)
+    making = bag.with_name(f".{export}-2.making")
+    bag.rename(making)
+    copies = ExportCopies(Places(bag.parent))
+    with flock_of(bag.with_name(f".{export}-2.lock")):
+        assert copies.forget(subject.tag) == Forgotten(0, is_busy=True)
+        assert making.exists()
+    assert copies.forget(subject.tag) == Forgotten(0, is_busy=False)
+    assert not making.exists()
+
+
+@contextmanager
+def flock_of(path: Path) -> Iterator[None]:
+    with path.open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        yield
+
+
+def test_an_export_whose_bag_was_removed_says_so_when_it_is_approved(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    export = export_of(world, subject)
+    world.service.privacy.erasures.approve(ask(world.service, subject), approved_by=GRACE)
+    with pytest.raises(FormatError, match="no directory with an export in it"):
+        world.service.exports.approve(export, GRACE)
+
+
+def test_a_bag_that_cannot_be_read_is_told_and_not_passed_by(world: ServiceWorld) -> None:
+    subject = subscribed(world)
+    bag = world.service.exports.bag_of(export_of(world, subject))
+    (bag / "data/openings/openings.jsonl").write_text("{\n")
+    with pytest.raises(StoreError, match="grantledger erase clean"):
+        ExportCopies(Places(bag.parent)).forget(subject.tag)
+
+
+def test_what_a_replay_cannot_finish_is_finished_later(world: ServiceWorld, clock: LateClock) -> None:
+    subject = subscribed(world)
+    erasure = ask(world.service, subject)
+    engine = world.service.ledger.engine
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM vault_subjects")).mappings().one()
+    world.service.privacy.erasures.approve(erasure, approved_by=GRACE)
+    with engine.connect() as connection:
+        # As an older copy of the database has it: the person, and not even the request.
+        connection.execute(text("DELETE FROM vault_erased"))
+        connection.execute(text("DELETE FROM privacy_erasures"))
+        values = ", ".join(f":{name}" for name in row)
+        connection.execute(text(f"INSERT INTO vault_subjects VALUES ({values})"), dict(row))
+        connection.commit()
+    # Waiting for the reader would be in vain.
+    event.listen(engine, "checkout", lambda driver, *_: driver.execute("PRAGMA busy_timeout = 50"))
+    with sqlite3.connect(world.directory / "ledger.db", isolation_level=None) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT COUNT(*) FROM vault_subjects").fetchone()
+        assert world.service.privacy.prepare() == 1
+        (adopted,) = world.service.privacy.erasures.load_all(("erased",))
+        reader.execute("ROLLBACK")
+    reader.close()
+    assert (adopted.account, adopted.requested_by, adopted.decided_by) == (subject.tag, ADA, GRACE)
+    world.service.privacy.destroyer.run_once()
+    assert world.service.privacy.erasures.load(adopted.erasure).state == "clean"
+    clock.later_ms = SWEPT_AFTER_MS + 1_000
+    world.service.privacy.destroyer.run_once()
+    assert world.service.privacy.erasures.load(adopted.erasure).state == "done"
+
+
+def test_a_notice_that_is_on_its_way_is_recorded_and_leaves_no_row(tmp_path: Path) -> None:
+    with MailWorld(tmp_path / "mail") as mail:
+        settings = {"smtp_url": mail.url, "mail_from": FROM}
+        with DutiesWorld(tmp_path, settings=settings) as duties:
+            service = duties.service
+            subject = service.vault.find([GRANTING])[GRANTING]
+            duties.duties.contacts.set_email(subject, "evelyn@home.example")
+            duties.duties.notices.queue(INCIDENT, actor=ADA)
+            erasure = ask(service, subject)
+
+            def erase_at(step: str) -> None:
+                if step == "notices.handed_over":
+                    service.privacy.erasures.approve(erasure, approved_by=GRACE)
+
+            service.ledger.reached = erase_at
+            duties.duties.sender.run_once()
+            assert [one.account for one in duties.entries("notice.sent") if one.medium == "email"] == [
+                subject.tag
+            ]
+            assert len(mail.mailbox.to("evelyn@home.example")) == 1
+            assert set(service.privacy.erasures.plan(subject.tag).destroyed.values()) == {0}
+            duties.duties.notices.queue(INCIDENT, actor=ADA)
+            duties.duties.sender.run_once()
+            assert len(mail.mailbox.arrived) == 1
+            assert set(service.privacy.erasures.plan(subject.tag).destroyed.values()) == {0}
+
+
+def test_a_notice_that_waits_is_not_sent_to_an_erased_person(tmp_path: Path) -> None:
+    with MailWorld(tmp_path / "mail") as mail:
+        settings = {"smtp_url": mail.url, "mail_from": FROM}
+        with DutiesWorld(tmp_path, settings=settings) as duties:
+            service = duties.service
+            subject = service.vault.find([GRANTING])[GRANTING]
+            duties.duties.contacts.set_email(subject, "evelyn@home.example")
+            duties.duties.notices.queue(INCIDENT, actor=ADA)
+            erasure = ask(service, subject)
+
+            def erase_at(step: str) -> None:
+                # Taken by the sender, and its address not opened yet.
+                if step == "notices.taken":
+                    service.privacy.erasures.approve(erasure, approved_by=GRACE)
+
+            service.ledger.reached = erase_at
+            duties.duties.sender.run_once()
+            assert mail.mailbox.arrived == []
+            assert [one.reason for one in duties.entries("notice.given_up")] == ["no_address"]

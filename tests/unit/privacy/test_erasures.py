@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from ledger.core.admission import check_admission
 from ledger.errors import ConflictError, RejectedError, UsageError
 from ledger.gateway.offered import Accepted, OfferedEvent
+from ledger.ingest.sources import Source, open_source
 from ledger.ports.privacy import Erasure
 from ledger.ports.vault import Subject
+from ledger.privacy.erasures import Erasures
 from ledger.verifying import Asked, run_verification
 from tests.support.service_world import ServiceWorld, payload
 
@@ -120,8 +125,132 @@ def test_a_withdrawn_request_cannot_be_approved_and_its_words_are_gone(
     assert (withdrawn.state, withdrawn.words_sealed) == ("withdrawn", None)
     with pytest.raises(ConflictError, match="withdrawn"):
         world.service.privacy.erasures.approve(erasure.erasure, approved_by=GRACE)
-    with pytest.raises(UsageError, match="cannot be withdrawn"):
+    with pytest.raises(ConflictError, match="is withdrawn and cannot be withdrawn"):
         world.service.privacy.erasures.withdraw(erasure.erasure, withdrawn_by=ADA)
+
+
+def test_a_rule_that_nobody_has_set_is_no_basis(world: ServiceWorld, person: Subject) -> None:
+    with pytest.raises(UsageError, match=r"nobody has set that policy.*grantledger policy set"):
+        asked(world, person, basis="retention", policy="retention.made_up")
+    world.service.incidents.policies.set("retention.deleted_accounts", None, 1_000, ADA)
+    kept = asked(world, person, basis="retention", policy="retention.deleted_accounts")
+    assert kept.policy == "retention.deleted_accounts"
+
+
+def test_two_who_approve_at_once_make_one_erasure(world: ServiceWorld, person: Subject) -> None:
+    erasure = asked(world, person)
+    with ThreadPoolExecutor(4) as pool:
+        approving = [
+            pool.submit(
+                world.service.privacy.erasures.approve, erasure.erasure, approved_by=f"operator:{name}"
+            )
+            for name in ("grace", "barbara", "hedy", "joan")
+        ]
+        assert len({one.result().seq for one in approving}) == 1
+    assert [entry["kind"] for entry in entries_of(world, person)].count("subject.erased") == 1
+    assert world.service.privacy.erasures.load(erasure.erasure).state == "clean"
+
+
+class Interrupted(Erasures):
+    """What carries erasures out, with somebody who does something once the grants have ended."""
+
+    def __init__(
+        self, world: ServiceWorld, interrupt: Callable[[], object], step: str = "erasure.grants_ended"
+    ) -> None:
+        service = world.service
+
+        def reached(name: str) -> None:
+            if name == step:
+                interrupt()
+
+        super().__init__(
+            sequencer=service.ledger.sequencer,
+            registry=service.registry,
+            book=service.privacy.book,
+            destroyer=service.privacy.destroyer,
+            incidents=service.privacy._incidents,
+            policies=service.incidents.policies,
+            sealing=service.sealing,
+            clock=service.clock,
+            randomness=service.randomness,
+            reached=reached,
+        )
+
+
+def test_who_takes_a_request_back_while_it_is_carried_out_is_told_that_it_is_too_late(
+    world: ServiceWorld, person: Subject
+) -> None:
+    erasure = asked(world, person)
+    told: list[str] = []
+
+    def take_back() -> None:
+        with pytest.raises(ConflictError, match="is approved and cannot be withdrawn") as error:
+            world.service.privacy.erasures.withdraw(erasure.erasure, withdrawn_by=ADA)
+        told.append(error.value.reason)
+
+    done = Interrupted(world, take_back).approve(erasure.erasure, approved_by=GRACE)
+    assert (len(told), done.state) == (1, "clean")
+    assert not world.service.vault.account_of([person.tag])
+
+
+def test_a_request_that_was_taken_back_while_it_was_carried_out_is_not_carried_out(
+    world: ServiceWorld, person: Subject
+) -> None:
+    erasure = asked(world, person)
+
+    def lapse_and_take_back() -> None:
+        # Whoever approved it was so slow that the claim has lapsed.
+        with world.service.ledger.engine.connect() as connection:
+            connection.execute(
+                text("UPDATE privacy_erasures SET decided_at_ms = 1 WHERE erasure = :erasure"),
+                {"erasure": erasure.erasure},
+            )
+            connection.commit()
+        world.service.privacy.erasures.withdraw(erasure.erasure, withdrawn_by=ADA)
+
+    with pytest.raises(ConflictError, match="was withdrawn"):
+        Interrupted(world, lapse_and_take_back).approve(erasure.erasure, approved_by=GRACE)
+    assert [entry["kind"] for entry in entries_of(world, person)] == ["account.registered"]
+    assert world.service.vault.account_of([person.tag])
+    assert world.service.privacy.erasures.load(erasure.erasure).state == "withdrawn"
+
+
+def test_a_request_that_was_refused_can_be_taken_back(world: ServiceWorld, person: Subject) -> None:
+    erasure = asked(world, person)
+
+    def hold() -> None:
+        world.service.privacy.holds.place(placed_by=ADA, account=person.tag)
+
+    with pytest.raises(RejectedError, match="legal hold"):
+        Interrupted(world, hold).approve(erasure.erasure, approved_by=GRACE)
+    withdrawn = world.service.privacy.erasures.withdraw(erasure.erasure, withdrawn_by=ADA)
+    assert withdrawn.state == "withdrawn"
+
+
+def test_an_import_beside_an_erasure_brings_nobody_back(world: ServiceWorld, person: Subject) -> None:
+    account_id = world.service.vault.account_of([person.tag])[person.tag]
+    erasure = asked(world, person)
+    record = {"kind": "account.suspended", "account": account_id, "at": 1_500_000_000_000}
+
+    def records(count: int) -> Source:
+        path = world.directory / "beside.jsonl"
+        lines = [record | {"at": record["at"] + number} for number in range(count)]  # type: ignore[operator]
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return open_source(str(path), io.BytesIO())
+
+    with ThreadPoolExecutor(1) as pool:
+        imported = pool.submit(world.service.ledger.import_from, records(5_000))
+        world.service.privacy.erasures.approve(erasure.erasure, approved_by=GRACE)
+        assert imported.result().rejected in range(5_001)
+    assert not world.service.vault.find([account_id])
+    again = world.service.ledger.import_from(records(1))
+    assert again.rejected == 1
+    # No second tag for anybody, and none that was not registered.
+    store = world.service.ledger.store
+    found = [json.loads(row.data) for row in store.fetch_range(0, store.size())]
+    registered = [entry["account"] for entry in found if entry["kind"] == "account.registered"]
+    assert len(registered) == len(set(registered))
+    assert {entry["account"] for entry in found if "account" in entry} == set(registered)
 
 
 def test_an_unknown_request_is_a_usage_error(world: ServiceWorld) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from ledger.ports.vault import Subject
 from ledger.privacy.erasures import Erasures
 from ledger.privacy.holds import LegalHolds
 from ledger.sequencer.draft import Rejection
+from tests.support.duties_world import INCIDENT as REAL
+from tests.support.duties_world import OTHERS, DutiesWorld
 from tests.support.service_world import ServiceWorld
 
 ADA, GRACE = "operator:ada", "operator:grace"
@@ -68,9 +71,9 @@ def erasures(world: ServiceWorld, affected: Affected) -> Erasures:
         sequencer=service.ledger.sequencer,
         registry=service.registry,
         book=service.privacy.book,
-        eraser=service.privacy.book,
         destroyer=service.privacy.destroyer,
         incidents=affected,
+        policies=service.incidents.policies,
         sealing=service.sealing,
         clock=service.clock,
         randomness=service.randomness,
@@ -127,9 +130,9 @@ def test_a_hold_that_is_placed_while_the_erasure_is_on_its_way_wins(
         sequencer=service.ledger.sequencer,
         registry=service.registry,
         book=service.privacy.book,
-        eraser=service.privacy.book,
         destroyer=service.privacy.destroyer,
         incidents=affected,
+        policies=service.incidents.policies,
         sealing=service.sealing,
         clock=service.clock,
         randomness=service.randomness,
@@ -160,6 +163,55 @@ def test_a_hold_on_an_incident_is_spelled_out_for_everybody_and_reaches_who_is_f
     holds.lift(placed.hold, lifted_by=ADA)
     assert holds.held_accounts() == set()
     assert erasures.approve(asked.erasure, approved_by=GRACE).state == "clean"
+
+
+def test_a_hold_on_a_real_incident_keeps_everybody_whom_it_affects(tmp_path: Path) -> None:
+    with DutiesWorld(tmp_path) as duties:
+        privacy, vault = duties.service.privacy, duties.service.vault
+        subject = vault.find([OTHERS[0]])[OTHERS[0]]
+        privacy.holds.place(placed_by=ADA, incident=REAL, hold="h-real")
+        ((_, accounts),) = privacy.holds.load_all()
+        assert accounts == 3
+        asked = privacy.erasures.request(subject, basis="request", requested_by=ADA)
+        with pytest.raises(RejectedError, match="h-real"):
+            privacy.erasures.approve(asked.erasure, approved_by=GRACE)
+        # Somebody whom a later revision finds is held before anybody has spelled it out.
+        duties.misdeliver(["d-9"], subjects=["5550009"])
+        duties.assess()
+        later = vault.find(["5550009"])["5550009"]
+        assert later.tag not in privacy.holds.held_accounts()
+        asked_later = privacy.erasures.request(later, basis="request", requested_by=ADA)
+        with pytest.raises(RejectedError, match="h-real"):
+            privacy.erasures.approve(asked_later.erasure, approved_by=GRACE)
+        privacy.run_once()
+        assert later.tag in privacy.holds.held_accounts()
+        privacy.holds.lift("h-real", lifted_by=ADA)
+        assert privacy.erasures.approve(asked.erasure, approved_by=GRACE).state == "clean"
+
+
+def test_nobody_erased_is_held_for_an_incident(
+    world: ServiceWorld, holds: LegalHolds, erasures: Erasures, person: Subject, affected: Affected
+) -> None:
+    other = world.new_account("1002")
+    affected.people = sorted([person.tag, other.tag])
+    asked = erasures.request(other, basis="request", requested_by=ADA)
+    erasures.approve(asked.erasure, approved_by=GRACE)
+    holds.place(placed_by=ADA, incident=INCIDENT, hold="h-inc")
+    assert [entry.get("account") for entry in entries(world, "hold.placed")] == [None, person.tag]
+
+
+def test_a_tag_that_nobody_has_is_not_held(world: ServiceWorld, holds: LegalHolds) -> None:
+    with pytest.raises(UsageError, match="no account of the log has the tag"):
+        holds.place(placed_by=ADA, account="a_" + "0" * 32)
+    assert entries(world, "hold.placed") == []
+
+
+def test_a_hold_is_not_extended_in_silence(world: ServiceWorld, holds: LegalHolds, person: Subject) -> None:
+    now_ms = world.service.clock.now_ms()
+    holds.place(placed_by=ADA, account=person.tag, hold="h-1", until_ms=now_ms + 60_000)
+    with pytest.raises(ConflictError, match="place a second one beside it"):
+        holds.place(placed_by=ADA, account=person.tag, hold="h-1", until_ms=now_ms + 120_000)
+    assert holds.place(placed_by=ADA, account=person.tag, hold="h-1").until_ms == now_ms + 60_000
 
 
 def test_the_ledger_refuses_an_erasure_under_hold_whoever_appends_it(

@@ -10,16 +10,11 @@ import pytest
 
 from ledger.gateway.drafts import live_draft
 from ledger.gateway.offered import Accepted, OfferedEvent
+from ledger.incidents.policies import CONTACTS, DEAD_LETTERS, DELETED_ACCOUNTS, EVENTS, NOTES
 from ledger.ports.vault import Subject
-from ledger.privacy.retention import (
-    CONTACTS,
-    DEAD_LETTERS,
-    DELETED_ACCOUNTS,
-    EVENTS,
-    NOTES,
-)
 from ledger.sequencer.draft import expect
 from ledger.wiring.surroundings import SYSTEM_CLOCK
+from tests.support.duties_world import INCIDENT, DutiesWorld
 from tests.support.service_world import ServiceWorld, payload
 
 ADA, GRACE = "operator:ada", "operator:grace"
@@ -156,3 +151,45 @@ def test_addresses_of_deleted_accounts_go_and_those_of_others_stay(
     assert world.service.privacy.retention.run() == {CONTACTS: 1, NOTES: 0}
     counts = [world.service.privacy.book.count(one.tag)["addresses"] for one in (deleted, active)]
     assert counts == [0, 1]
+
+
+def note_attempt(world: ServiceWorld, subject: Subject) -> None:
+    """A note of the account's one delivery, of long ago."""
+    with world.service.ledger.engine.connect() as connection:
+        connection.exec_driver_sql(
+            "INSERT INTO service_notes (delivery, attempt, webhook, app, event_type, at_ms, outcome) "
+            "SELECT delivery, 1, webhook, app, 'direct_message_events', 0, 'delivered' FROM service_parcels "
+            "WHERE account = ?",
+            (subject.tag,),
+        )
+        connection.commit()
+
+
+def test_notes_of_a_held_accounts_deliveries_stay(world: ServiceWorld, clock: LateClock) -> None:
+    held, other = hold_event(world, "1001"), hold_event(world, "1002")
+    for subject in (held, other):
+        note_attempt(world, subject)
+    world.service.privacy.holds.place(placed_by=ADA, account=held.tag)
+    set_policy(world, NOTES, 1)
+    clock.later_ms = 2 * DAY_MS
+    assert world.service.privacy.retention.run() == {NOTES: 1}
+    counts = [world.service.privacy.book.count(one.tag)["notes of attempts"] for one in (held, other)]
+    assert counts == [1, 0]
+
+
+def test_who_was_found_since_is_held_before_anything_goes(tmp_path: Path) -> None:
+    with DutiesWorld(tmp_path) as duties:
+        privacy = duties.service.privacy
+        privacy.holds.place(placed_by=ADA, incident=INCIDENT, hold="h-inc")
+        duties.misdeliver(["d-9"], subjects=["5550009"])
+        duties.assess()
+        later = duties.service.vault.find(["5550009"])["5550009"]
+        duties.service.duties.contacts.set_email(later, "late@home.example")
+        expect(
+            duties.service.ledger.sequencer.append(live_draft("account.deleted", ADA, {"account": later.tag}))
+        )
+        set_policy(duties.world, CONTACTS, 1)
+        duties.clock.later_ms = 2 * DAY_MS
+        # From the command line: no loop has come by.
+        assert privacy.retention.run() == {CONTACTS: 0}
+        assert privacy.book.count(later.tag)["addresses"] == 1

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ledger.core.mail_addresses import is_mail_address
 from ledger.errors import SettingsError
 from ledger.ports.mail import Handed, Mail
-from ledger.transport.mail import SmtpConnection, SmtpServer, is_mail_address, parse_mail_url
+from ledger.transport.mail import SmtpConnection, SmtpServer, parse_mail_url
 from ledger.wiring.surroundings import SYSTEM_CLOCK
 from tests.support.smtp_server import FROM, USER, MailWorld
 
@@ -126,6 +127,22 @@ def test_a_refused_recipient_harms_nobody_else(mail: MailWorld) -> None:
     assert connection.send(MAIL, yes) == Handed("refused", "smtp.550", is_final=True)
     assert connection.send(replace(MAIL, to="bob@a.example"), yes).outcome == "accepted"
     assert [to for to, _ in mail.mailbox.arrived] == ["bob@a.example"]
+
+
+@pytest.mark.parametrize("said", ["530 5.7.0 Authentication required", "550 not you", "451 later"])
+def test_a_server_that_wants_nothing_from_us_has_refused_no_address(mail: MailWorld, said: str) -> None:
+    mail.mailbox.refuse_sender = said
+    connection = connect(mail)
+    assert connection.send(MAIL, yes) == Handed("unsent", f"smtp.sender.{said[:3]}")
+    mail.mailbox.refuse_sender = ""
+    assert connection.send(MAIL, yes).outcome == "accepted"
+
+
+def test_a_refusal_by_policy_is_not_for_ever(mail: MailWorld) -> None:
+    mail.mailbox.refuse = {"ann@a.example": "554 5.7.1 relaying denied"}
+    assert connect(mail).send(MAIL, yes) == Handed("refused", "smtp.554")
+    mail.mailbox.refuse, mail.mailbox.answer = {}, "550 5.7.1 sent too much today"
+    assert connect(mail).send(MAIL, yes) == Handed("refused", "smtp.550")
 
 
 def test_what_may_not_leave_any_more_does_not(mail: MailWorld) -> None:
