@@ -23,6 +23,7 @@ from ledger.store.signing_keys import SqlSigningKeys
 from ledger.vault.commitments import event_tag
 from ledger.vault.sealing import VaultSealing
 from ledger.wiring.surroundings import SYSTEM_RANDOMNESS
+from tests.conformance.duty_samples import fill_duties
 from tests.conformance.notice_samples import fill_notices
 from tests.conformance.service_databases import TABLES, OnPostgresql, OnSqlite
 from tests.conformance.service_samples import (
@@ -57,6 +58,8 @@ SECRETS = {
     "the bucket": "bucket-of-198.51.100.7",
     "the address": "ann.of.the.harbour@a.example",
     "the remark": "our officer is Jane Doe",
+    "the plea": "please forget that I was ever here",
+    "the case": "case 17 of the county court",
 }
 
 
@@ -119,6 +122,7 @@ def fill(engine: Engine) -> None:
     signing = sealing.seal_secret("webhook/1/1", SECRETS["the signing key"])
     SqlSigningKeys(engine).add(SigningKey("1", 1, signing, NOW_MS), NOW_MS)
     fill_notices(engine, sealing, ann, SECRETS["the address"], SECRETS["the remark"])
+    fill_duties(engine, sealing, ann, SECRETS["the plea"], SECRETS["the case"])
 
 
 class Secrets:
