@@ -5,4 +5,4 @@ The packages are layers; each imports only what stands below it (pyproject.toml 
 
 from __future__ import annotations
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ledger.cli.exits import BROKEN
 from ledger.cli.export_session import VKey, actor_of, open_desk, text_or_file
+from ledger.cli.output import Output
 from ledger.cli.session import AsJson, Db, Quiet, begin
+from ledger.errors import FormatError, ProofError, SignatureError
+
+if TYPE_CHECKING:
+    from ledger.exports.sealed_file import SealedHeader
 
 
 def open_sealed(
@@ -38,7 +46,7 @@ def open_sealed(
     \b
     Exit status:
       0  opened
-      2  it was changed, or is not what was approved; nothing of it is kept where it was changed
+      2  it was changed, or is not what was approved: the message begins with a code, and nothing of it is kept
       3  it is for another key, the directory is there, or it is no sealed export
     """
     from ledger.core.bag_check import KnownBag
@@ -49,13 +57,17 @@ def open_sealed(
     from ledger.wiring.surroundings import SYSTEM_RANDOMNESS
 
     session = begin(ctx, db, as_json, quiet)
-    with file.open("rb") as opened:
-        header = open_files(opened, load_recipient_key(key), NaclSealing(SYSTEM_RANDOMNESS), out)
-    known = KnownBag(_vkey(vkey), header.export, header.manifest)
-    BagChecking(verify_ed25519).frame(out, known)
-    if by is not None:
+    actor = None if by is None else actor_of(by)
+    trusted, private_key = _vkey(vkey), load_recipient_key(key)
+
+    def check(root: Path, header: SealedHeader) -> None:
+        BagChecking(verify_ed25519).frame(root, KnownBag(trusted, header.export, header.manifest))
+
+    with _refusing(session.output), file.open("rb") as opened:
+        header = open_files(opened, private_key, NaclSealing(SYSTEM_RANDOMNESS), out, check)
+    if actor is not None:
         with open_desk(session) as (_, desk):
-            desk.note_opened(header.export, actor_of(by))
+            desk.note_opened(header.export, actor)
     if vkey is None:
         session.output.remark("whose log this is was not checked: bring the log's key along with --vkey")
     session.output.result(
@@ -87,8 +99,8 @@ def verify(
     \b
     Exit status:
       0  it holds
-      2  it does not, and the message says what
-      3  it is no export
+      2  it does not: the reason begins with a code
+      3  there is no such directory
     """
     from ledger.core.bag_check import KnownBag
     from ledger.exports.checking import BagChecking
@@ -96,7 +108,9 @@ def verify(
     from ledger.vault.ed25519 import verify_ed25519
 
     session = begin(ctx, db, as_json, quiet)
-    checked = BagChecking(verify_ed25519).whole(directory, KnownBag(_vkey(vkey)))
+    known = KnownBag(_vkey(vkey))
+    with _refusing(session.output), session.output.progress("checking") as show:
+        checked = BagChecking(verify_ed25519).whole(directory, known, show)
     told = tell_bag(checked)
     if not checked.is_trusted:
         session.output.remark("whose log this is was not checked: bring the log's key along with --vkey")
@@ -120,11 +134,11 @@ def keygen(
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a recipient's key pair; hand the public key to whoever exports, and keep the file.
+    """Make a recipient's key pair: hand FILE.pub to whoever exports, and keep FILE.
 
     \b
     Example:
-      grantledger export keygen recipient.key
+      grantledger export keygen dpc.key
 
     \b
     Exit status:
@@ -136,9 +150,24 @@ def keygen(
 
     session = begin(ctx, db, as_json, quiet)
     public = create_recipient_key(file, SYSTEM_RANDOMNESS)
+    shown = file.with_name(f"{file.name}.pub")
+    shown.write_text(f"{public}\n", "ascii")
     session.output.result(
-        {"public_key": public, "file": str(file)}, [("public key", public), ("private key", file)]
+        {"public_key": public, "file": str(file), "public_file": str(shown)},
+        [("public key", public), ("for others", shown), ("private key", file)],
     )
+
+
+@contextmanager
+def _refusing(output: Output) -> Iterator[None]:
+    """Tell of what does not hold by its code, and leave with its exit status."""
+    from ledger.cli.check import tell_refusal
+
+    try:
+        yield
+    except (FormatError, ProofError, SignatureError) as error:
+        tell_refusal(output, error)
+        raise typer.Exit(BROKEN) from error
 
 
 def _vkey(text: str | None) -> str | None:
