@@ -42,6 +42,7 @@ from api.routes import (
     pages,
     privacy,
     receipts,
+    tables,
     tlog,
 )
 from api.service import Service
@@ -66,6 +67,7 @@ ROUTES = (
     canaries,
     egress,
     exports,
+    tables,
     notices,
     obligation_steps,
     obligations,

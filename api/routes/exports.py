@@ -2,7 +2,8 @@
 
 Making and approving an export is the operator's, by commands. Here auditors and regulators see which exports there are, take
 a sealed one, which is recorded before its first byte, and say that they opened it. What they take is encrypted: without the
-key nobody has anything.
+key nobody has anything. The stream holds every entry, so it is for auditors and operators: a regulator gets what somebody
+asked for with a legal basis, and a second person approved.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ async def opened(request: Request, caller: Reader, export: Named) -> Recorded:
 @router.get(
     "/v1/stream",
     summary="The log as events",
-    dependencies=[Depends(_reader)],
+    dependencies=[Depends(key_with("auditor", "operator"))],
     responses={
         **responses(401, 403, 422, 503),
         200: {
@@ -126,7 +127,10 @@ async def stream(
 
     def read() -> Response:
         ledger = service_of(request).ledger
-        batch = EventStream(ledger.store, ledger.origin, form).read(start, limit)
+        try:
+            batch = EventStream(ledger.store, ledger.origin, form).read(start, limit)
+        except UsageError as error:
+            raise ProblemError("invalid-parameters", str(error)) from None
         headers = {"x-ledger-next": str(batch.next_seq), "x-ledger-count": str(batch.count)}
         return Response(batch.lines, media_type=NDJSON, headers={**headers, "cache-control": "no-store"})
 

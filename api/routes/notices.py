@@ -13,7 +13,7 @@ from api.deps import authenticator_of, key_with, service_of
 from api.openapi import responses
 from api.problems import ProblemError
 from ledger.core.timestamps import format_rfc3339
-from ledger.errors import UsageError
+from ledger.errors import RejectedError, UsageError
 from ledger.incidents.notices import Told
 from ledger.ports import Subject
 
@@ -195,6 +195,12 @@ def set_contact(request: Request, caller: _Account, wanted: Contact) -> KeptCont
 def set_contacts(request: Request, _: _Platform, wanted: PlatformContacts) -> ContactsKept:
     """Hand over addresses of accounts for notices, at most 1,000; they are kept sealed, and erased with the account."""
     service = service_of(request)
+    for place, one in enumerate(wanted.contacts):
+        try:
+            service.duties.contacts.check_email(one.email)
+        except RejectedError as error:
+            # Before any is kept: all of a call, or nothing.
+            raise ProblemError("rejected", f"contacts[{place}]: {error}") from None
     subjects = service.vault.find([one.account for one in wanted.contacts])
     for one in wanted.contacts:
         if one.account in subjects:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Body, Depends, Path
+from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.requests import Request
 
@@ -23,6 +23,12 @@ router = APIRouter(prefix="/v1", tags=["account"])
 _Account = Annotated[KeyCaller, Depends(key_with("person", "business"))]
 _Operator = Annotated[KeyCaller, Depends(key_with("operator"))]
 _Id = Annotated[str, Path(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the request's id")]
+
+_After = Annotated[
+    str | None, Query(pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the id that the page begins behind")
+]
+
+PAGE_ROWS = 100
 
 _WAITING: tuple[ErasureState, ...] = ("requested", "erasing", "erased", "clean")
 
@@ -76,9 +82,10 @@ class ReadErasure(ShownErasure):
 
 
 class ShownErasures(BaseModel):
-    """Requests that are not over, by age."""
+    """Requests that are not over, by age; ``next`` is the ``after`` of the following page."""
 
     data: list[ShownErasure]
+    next: str | None
 
 
 class DoneErasure(BaseModel):
@@ -128,11 +135,13 @@ def take_back(request: Request, caller: _Account) -> AskedErasure:
     return _asked(request, withdrawn)
 
 
-@router.get("/erasures", summary="List requests for erasure", responses=responses(401, 403))
-def list_erasures(request: Request, _: _Operator) -> ShownErasures:
+@router.get("/erasures", summary="List requests for erasure", responses=responses(400, 401, 403))
+def list_erasures(request: Request, _: _Operator, after: _After = None) -> ShownErasures:
     """Requests that wait for approval, and erasures that are under way."""
     erasures = _erasures(request)
-    return ShownErasures(data=[_shown(erasures, one) for one in erasures.load_all(_WAITING)])
+    found = erasures.load_all(_WAITING, after or "", PAGE_ROWS)
+    following = found[-1].erasure if len(found) == PAGE_ROWS else None
+    return ShownErasures(data=[_shown(erasures, one) for one in found], next=following)
 
 
 @router.get("/erasures/{erasure}", summary="Read a request for erasure", responses=responses(401, 403, 404))

@@ -83,7 +83,7 @@ def check(
     try:
         document = run_check(file, vkey, policy, key, entry, since)
     except (FormatError, ProofError, SignatureError) as error:
-        _tell_refusal(session.output, error)
+        tell_refusal(session.output, error)
         raise typer.Exit(BROKEN) from error
     session.output.result(document, _fields(document))
     if not document["key_trusted"]:
@@ -150,7 +150,8 @@ def _read_vkey(text: str) -> str:
         raise UsageError(f"{path} holds no log key") from error
 
 
-def _tell_refusal(output: Output, error: FormatError | ProofError | SignatureError) -> None:
+def tell_refusal(output: Output, error: FormatError | ProofError | SignatureError) -> None:
+    """Say that something is not proven, and why."""
     from ledger.core.proof_files import code_of
 
     code = code_of(error)

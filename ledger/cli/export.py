@@ -10,7 +10,7 @@ import typer
 
 from ledger.cli import export_opening, filters
 from ledger.cli.export_session import actor_of, open_desk, text_or_file
-from ledger.cli.output import Field
+from ledger.cli.output import Field, Output
 from ledger.cli.service_session import time_of
 from ledger.cli.session import AsJson, Db, Quiet, begin
 
@@ -22,6 +22,13 @@ app = typer.Typer(rich_markup_mode=None)
 
 Named = Annotated[str, typer.Argument(metavar="EXPORT", help="The export's id, as `export list` shows it.")]
 By = Annotated[str, typer.Option("--by", metavar="ROLE:ID", help="Who does this, such as operator:maria.")]
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option("--to", metavar="KEY", help="A recipient's x25519 key, or a file with it. Repeatable."),
+]
+Profile = Annotated[
+    str, typer.Option("--open", metavar="WHAT", help="tags (nothing), identities, or all that is known.")
+]
 
 
 @app.callback()
@@ -49,13 +56,8 @@ def create(
     case: Annotated[str, typer.Option("--case", metavar="TEXT", help="Their reference.")],
     basis: Annotated[str, typer.Option("--basis", metavar="TEXT", help="The legal basis.")],
     by: By,
-    to: Annotated[
-        list[str] | None,
-        typer.Option("--to", metavar="KEY", help="A recipient's x25519 key, or a file with it. Repeatable."),
-    ] = None,
-    profile: Annotated[
-        str, typer.Option("--open", metavar="WHAT", help="tags (nothing), identities, or all that is known.")
-    ] = "tags",
+    to: Recipients = None,
+    profile: Profile = "tags",
     name: Annotated[str | None, typer.Option("--id", metavar="ID", help="[default: drawn]")] = None,
     account: filters.Accounts = None,
     developer: filters.Developers = None,
@@ -76,13 +78,14 @@ def create(
 
     By account, developer or pair, everything recorded about them is in it, and the export proves that; further
     options narrow it, and then it proves how many there are. Without any the whole log is exported. The same
-    command with the same --id again is the export that is there.
+    command with the same --id again is the export that is there. An export by account, developer or pair is a look
+    at its history, and recorded as such.
 
     \b
     Examples:
       grantledger export create --account 783214 --for "DPC" --case 2018-7 --basis "GDPR Art. 58" --by operator:maria
       grantledger export create --incident inc-1 --open identities --for "DPC" --case 2018-7 --basis "GDPR Art. 33" \\
-          --by operator:maria --to dpc.pub --json
+          --by operator:maria --to dpc.key.pub --json
 
     \b
     Exit status:
@@ -90,11 +93,12 @@ def create(
       2  the database does not hold what was sealed
       3  nothing is sealed yet, nobody has such an id, another export has this id, or no ledger
     """
-    from ledger.exports.desk import Question
+    from ledger.exports.parts import Question
+    from ledger.wiring.filters import make_filter
 
     session = begin(ctx, db, as_json, quiet)
     with open_desk(session) as (service, desk):
-        wanted = filters.make_filter(
+        wanted = make_filter(
             service.ledger,
             accounts=account,
             developers=developer,
@@ -106,9 +110,11 @@ def create(
         )
         keys = tuple(_recipient(text) for text in to or ())
         question = Question(requester, case, basis, wanted, actor_of(by), keys, profile, name)
+        size = service.ledger.store.size()
         with session.output.progress("exporting") as show:
             made = desk.create(question, show)
         place = desk.bag_of(made.export)
+    _remark_newer(session.output, size - made.tree_size)
     session.output.result({**_row(made), "bag": str(place)}, [*_fields(made), ("bag", place)])
 
 
@@ -158,8 +164,8 @@ def approve(
       3  there is no such export, it was rejected, the same person made it, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
-    with open_desk(session) as (_, desk):
-        row = desk.approve(export, actor_of(by))
+    with open_desk(session) as (_, desk), session.output.progress("checking") as show:
+        row = desk.approve(export, actor_of(by), show)
     session.output.result(_row(row), _fields(row))
 
 
@@ -201,8 +207,8 @@ def seal(
       3  there is no such export, nobody has approved it, it names no recipient, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
-    with open_desk(session) as (_, desk):
-        row = desk.seal(export, actor_of(by))
+    with open_desk(session) as (_, desk), session.output.progress("encrypting") as show:
+        row = desk.seal(export, actor_of(by), show)
         path = desk.sealed_of(export)
     session.output.result({**_row(row), "file": str(path)}, [*_fields(row), ("file", path)])
 
@@ -266,6 +272,14 @@ def download(
 app.command("open")(export_opening.open_sealed)
 app.command()(export_opening.verify)
 app.command()(export_opening.keygen)
+
+
+def _remark_newer(output: Output, count: int) -> None:
+    if count > 0:
+        output.remark(
+            f"{count:,} entries are newer than the checkpoint that this is made of, and not in it; to have them in one, run "
+            "`grantledger seal` and make another"
+        )
 
 
 def _recipient(text: str) -> bytes:

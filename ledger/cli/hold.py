@@ -67,7 +67,7 @@ def place(
     """Place a hold on an account, or on everybody whom an incident affects.
 
     Placed again with the same --id, a hold on an incident reaches those who were found since; a running service
-    does that by itself.
+    does that by itself. To hold for longer, place a second one: what is held is held until the last has ended.
 
     \b
     Examples:

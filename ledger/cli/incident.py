@@ -40,6 +40,9 @@ def open_incidents(
         str | None, typer.Option("--of", metavar="ID", help="The grant, app, endpoint or developer it is of.")
     ] = None,
     circumstances: What = DEFAULT_CIRCUMSTANCES,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only say what would be opened or assessed; record nothing.")
+    ] = False,
     by: By = DEFAULT_BY,
     db: Db = None,
     as_json: AsJson = False,
@@ -54,7 +57,8 @@ def open_incidents(
 
     \b
     Examples:
-      grantledger incident open
+      grantledger incident open --dry-run
+      grantledger incident open --by eve
       grantledger incident open --cause reported --of dev-other --by eve
       grantledger incident open --cause misrouting --by eve
 
@@ -64,6 +68,11 @@ def open_incidents(
       3  the ledger is broken, the cause is unknown, or no ledger
     """
     session = begin(ctx, db, as_json, quiet)
+    if dry_run:
+        if cause is not None:
+            raise UsageError("--dry-run is of what findings would open: leave out --cause")
+        _show_proposed(session, circumstances)
+        return
     with open_service(session) as service:
         desk = service.incidents.desk
         if cause is not None:
@@ -206,6 +215,29 @@ def status(
     if wanted == "concluded":
         for told in open_duties(document):
             session.output.remark(f"still open: {told}")
+
+
+def _show_proposed(session: Session, circumstances: str) -> None:
+    with open_service(session) as service:
+        with session.output.progress("verifying") as bar:
+            evidence = _verify(session, circumstances, bar)
+        rows = [
+            {
+                "cause": one.cause.name,
+                "cause_of": one.cause.of or None,
+                "findings": one.findings,
+                "incident": None if one.incident is None else one.incident.incident,
+            }
+            for one in service.incidents.desk.propose(evidence)
+        ]
+    fields: list[Field] = [
+        (
+            f"{row['cause']} {row['cause_of'] or ''}".rstrip(),
+            f"{row['findings']:,} findings  {row['incident'] or 'would be opened'}",
+        )
+        for row in rows
+    ]
+    session.output.result({"proposed": rows}, fields or [("incidents", "none: no exposure was found")])
 
 
 def _verify(session: Session, circumstances: str, bar: Any) -> Evidence:

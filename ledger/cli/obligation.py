@@ -190,8 +190,9 @@ def escalate(
     """Take the next step against a developer that is late or was contradicted.
 
     remind tells it again. suspend_deliveries suspends the developer: nothing is sent to it any more, by none of
-    its apps. suspend_app suspends its apps as well. tell_authority says that the authority was told. When a
-    step that suspends returns, nothing that was on its way can leave any more.
+    its apps. suspend_app suspends its apps as well. tell_authority says that the authority was told, which
+    `incident told` has recorded before. When a step that suspends returns, nothing that was on its way can
+    leave any more.
 
     \b
     Examples:

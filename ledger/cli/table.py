@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +14,7 @@ from ledger.cli.session import ACTOR, AsJson, Db, Purpose, Quiet, begin
 from ledger.errors import UsageError
 
 if TYPE_CHECKING:
-    from ledger.core.export_filter import Filter
-    from ledger.exports.selecting import Selection
-    from ledger.wiring import Ledger
+    from ledger.exports.selecting import Selected
 
 STANDARD_OUTPUT = Path("-")
 
@@ -63,7 +61,9 @@ def table(
       2  the database does not hold what was appended
       3  bad usage, nobody has such an id, it cannot be written, or no ledger
     """
-    from ledger.exports.tables import FORMATS
+    from ledger.exports.tables import FORMATS, table_parts
+    from ledger.wiring.exports import make_views
+    from ledger.wiring.filters import make_filter
 
     session = begin(ctx, db, as_json, quiet)
     if form not in FORMATS:
@@ -72,7 +72,7 @@ def table(
         raise UsageError("a Parquet file is written to a file: name it with --out")
     session.check_target(None if out == STANDARD_OUTPUT else out)
     with session.open_ledger() as ledger:
-        wanted = filters.make_filter(
+        wanted = make_filter(
             ledger,
             accounts=account,
             developers=developer,
@@ -82,71 +82,32 @@ def table(
             times=(at_from, at_to, recorded_from, recorded_to),
             seqs=(seq_from, seq_to),
         )
-        _record_look(ledger, wanted, purpose)
-        selection = _select(ledger, wanted)
-        if out == STANDARD_OUTPUT:
-            _write_lines(selection, form, sys.stdout.buffer.write)
-            sys.stdout.buffer.flush()
-            return
-        count = _write_file(selection, form, out)
+        selection = make_views(ledger).open(wanted, ACTOR, purpose)
+        with session.output.progress("writing") as show:
+            if out == STANDARD_OUTPUT:
+                for lines in table_parts(selection.entries(show), form):
+                    session.output.raw(lines)
+                return
+            count = _write_file(selection.entries(show), form, out)
     session.output.result(
         {"file": str(out), "format": form, "rows": count, "bytes": out.stat().st_size},
         [("rows", f"{count:,}"), ("bytes", f"{out.stat().st_size:,}"), ("written", out)],
     )
 
 
-def _select(ledger: Ledger, wanted: Filter) -> Selection:
-    from ledger.core.export_filter import keys_of
-    from ledger.exports.selecting import Selection
-
-    size = ledger.store.size()
-    if not keys_of(wanted) or ledger.store.load_checkpoint() is None:
-        return Selection(ledger.store, wanted, size, None)
-    with ledger.proofs.snapshot() as snapshot:
-        return Selection(ledger.store, wanted, size, snapshot)
-
-
-def _record_look(ledger: Ledger, wanted: Filter, purpose: str | None) -> None:
-    """Each account and developer whose entries are looked at is one entry."""
-    from ledger.core.canonical import JsonValue
-    from ledger.gateway.drafts import append_whole, live_draft
-
-    looked = {("account", tag) for tag in wanted.accounts or ()}
-    looked |= {("developer", developer) for developer in wanted.developers or ()}
-    looked |= {("account", pair.split(":", 1)[0]) for pair in wanted.pairs or ()}
-    drafts = []
-    for name, value in sorted(looked):
-        stated: dict[str, JsonValue] = {name: value}
-        if purpose is not None:
-            stated["purpose"] = purpose
-        uid = f"access.viewed/{ledger.randomness.token(16).hex()}"
-        drafts.append(live_draft("access.viewed", ACTOR, stated, uid=uid))
-    if drafts:
-        append_whole(ledger.sequencer, drafts)
-
-
-def _write_lines(selection: Selection, form: str, write: Callable[[bytes], object]) -> int:
-    from ledger.exports.tables import csv_lines, json_lines
-
-    count = -1 if form == "csv" else 0
-    for line in (csv_lines if form == "csv" else json_lines)(selection.entries()):
-        write(line)
-        count += 1
-    return count
-
-
-def _write_file(selection: Selection, form: str, out: Path) -> int:
+def _write_file(entries: Iterator[Selected], form: str, out: Path) -> int:
     """Write beside ``out`` and put it there when it is whole; the number of rows."""
-    from ledger.exports.tables import write_parquet
+    from ledger.exports.tables import Counted, table_parts, write_parquet
 
-    beside = out.with_name(f".{out.name}.new")
+    beside = out.with_name(f".{out.name}.{os.getpid()}.new")
+    counted = Counted(entries)
     try:
         with beside.open("wb") as opened:
             if form == "parquet":
-                count = write_parquet(selection.entries(), opened)
+                write_parquet(counted, opened)
             else:
-                count = _write_lines(selection, form, opened.write)
+                opened.writelines(table_parts(counted, form))
         beside.replace(out)
     finally:
         beside.unlink(missing_ok=True)
-    return count
+    return counted.count

@@ -20,7 +20,7 @@ Read where the text leaves room:
   again. Live, nothing subscribes at a retired endpoint; from a file it goes in and comes to nothing, for nobody owns the
   endpoint any more.
 - ``grant.revoked`` and ``grant.invalidated`` are always accepted: safety wins.
-- Nobody is erased while a hold on that account stands, and nobody approves an erasure that they asked for themselves. A hold
+- Nobody is erased while a hold on that account stands; an erasure names who approved it, who is not who asked. A hold
   that is lifted was placed before.
 - A receipt or count is of the key in force where it is appended, a sighting opens its canary's commitment. Whether a
   signature is right is looked at by whoever appends and by whoever verifies; nothing here computes one.
@@ -278,6 +278,9 @@ def _refuse_erasure(log: _Log, members: Mapping[str, Any]) -> Refusal | None:
         return Refusal(
             f"the account is under the legal hold {names}: it has to be lifted first", "HOLD_VIOLATED"
         )
+    if log.live and log.as_of_size is None and members.get("approved_by") is None:
+        # Asked only where something is appended: entries of before this member existed stand as they are.
+        return Refusal("an erasure names the second person who approved it")
     if members.get("approved_by") is not None and members["approved_by"] == members.get("actor"):
         return Refusal("an erasure is approved by another person than the one who asked for it")
     return None

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import hmac
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from hashlib import sha256
 from typing import Any
 
@@ -24,7 +24,7 @@ from ledger.core.canonical import JsonValue, encode
 from ledger.core.export_filter import FILTER, Filter
 from ledger.core.jcs import decode_file, encode_file
 from ledger.core.shapes import HASH, read_shape
-from ledger.core.strict import decode_utf8, parse_decimal, parse_hex, parse_lines
+from ledger.core.strict import decode_utf8, encode_utf8, parse_hex, parse_lines
 from ledger.errors import FormatError
 
 MANIFEST = "data/export.json"
@@ -69,7 +69,6 @@ STATEMENT = {"approved_by": str, "custody": HASH, "export": str, "manifest": HAS
 """The members of the signed statement."""
 
 _match_commitment = re.compile("[0-9a-f]{64}").fullmatch
-_match_oxum = re.compile(r"^Payload-Oxum: ([0-9]+)\.([0-9]+)$", re.MULTILINE).search
 
 
 def read_manifest(data: bytes) -> dict[str, Any]:
@@ -117,12 +116,21 @@ def parse_hashes(data: bytes) -> dict[str, bytes]:
     return hashes
 
 
-def read_oxum(data: bytes) -> tuple[int, int]:
-    """How many bytes in how many files bag-info.txt says that the bag holds."""
-    found = _match_oxum(decode_utf8(data))
-    if not found:
-        raise FormatError("bag-info.txt has no Payload-Oxum")
-    return parse_decimal(found[1]), parse_decimal(found[2])
+def format_info(manifest: Mapping[str, Any], sizes_bytes: Collection[int]) -> bytes:
+    """bag-info.txt of the export with this ``manifest``, whose files below data/ have these sizes.
+
+    It says nothing that the manifest does not, because no signature is over it.
+    """
+    told = {
+        "Bag-Software-Agent": "grantledger",
+        "External-Identifier": manifest["export"],
+        "External-Description": f"Export of the log {manifest['origin']}",
+        "Internal-Sender-Identifier": manifest["case"],
+        "Payload-Oxum": f"{sum(sizes_bytes)}.{len(sizes_bytes)}",
+    }
+    # What would begin another line would begin another tag.
+    lines = [name + ": " + " ".join(value.splitlines()) + "\n" for name, value in told.items()]
+    return encode_utf8("".join(lines))
 
 
 def _is_commitment(value: object) -> bool:

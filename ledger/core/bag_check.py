@@ -35,10 +35,10 @@ from ledger.core.bag import (
     TIMELINE,
     UNLISTED,
     commit_request,
+    format_info,
     hash_query,
     parse_hashes,
     read_manifest,
-    read_oxum,
 )
 from ledger.core.bag_entries import EntriesCheck
 from ledger.core.bag_paths import check_paths
@@ -46,9 +46,9 @@ from ledger.core.canonical import decode
 from ledger.core.chain import leaf_hash
 from ledger.core.checkpoint import OpenedCheckpoint, open_checkpoint
 from ledger.core.completeness import MAP_PROOF, ROW, SealedIndex, _read_seal, parse_map_proof, parse_row
-from ledger.core.dsse import parse_envelope
-from ledger.core.export_filter import format_filter, is_narrowed, keys_of
-from ledger.core.jcs import decode_file
+from ledger.core.dsse import format_envelope, parse_envelope
+from ledger.core.export_filter import format_filter, is_narrowed, keys_of, stretch_of
+from ledger.core.jcs import decode_file, encode_file
 from ledger.core.map_proof import check_map_proof
 from ledger.core.merkle import check_inclusion
 from ledger.core.note import parse_vkey
@@ -119,6 +119,8 @@ def check_bag(files: Files, known: KnownBag, verify: VerifyEd25519) -> CheckedBa
     )
     entries.run(files.lines(ENTRIES))
     check_claims(manifest, rows, entries)
+    for path in sorted(files.digests):
+        entries.lists.check(path, files.lines(path), manifest["filter"])
     is_contiguous = entries.count == entries.last_seq - entries.first_seq + 1
     return CheckedBag(
         manifest, opened, map_size, known.vkey is not None, approved_by, is_contiguous, entries.first_seq
@@ -148,6 +150,9 @@ def check_frame(
         raise ProofError("export.json is not the one that was asked for", "MANIFEST_CHANGED")
     approved_by = None if known.is_draft else check_approval(files, manifest, manifest_hash, key)
     check_listed(files, manifest)
+    sizes = [files.digests[path][1] for path in files.digests if path.startswith("data/")]
+    if files.read("bag-info.txt") != format_info(manifest, sizes):
+        raise ProofError("bag-info.txt says something else than export.json", "FILE_CHANGED")
     return manifest, key, approved_by
 
 
@@ -165,16 +170,16 @@ def check_bagit(files: Files) -> None:
     for path in sorted(listed):
         if files.digests[path][0] != listed[path]:
             raise ProofError(f"{path} was changed", "FILE_CHANGED")
-    sizes = [files.digests[path][1] for path in payload]
-    if read_oxum(files.read("bag-info.txt")) != (sum(sizes), len(sizes)):
-        raise ProofError("the bag holds more or less than it says", "FILE_UNLISTED")
 
 
 def check_approval(files: Files, manifest: Mapping[str, Any], manifest_hash: bytes, key: LogKey) -> str:
     """Who approved this manifest; raises unless the log's key signed that, and two different people stand behind it."""
     if SIGNATURE not in files.digests or CUSTODY not in files.digests:
         raise ProofError("nobody has approved this export", "NOT_APPROVED")
-    envelope = parse_envelope(decode_file(files.read(SIGNATURE)))
+    data = files.read(SIGNATURE)
+    envelope = parse_envelope(decode_file(data))
+    if encode_file(format_envelope(envelope, key.key_id.hex())) != data:
+        raise FormatError("export.dsse.json names another key, or is not in the one form that it can have")
     statement = read_shape(envelope.statement, STATEMENT, "the signed statement")
     if envelope.payload_type != STATEMENT_TYPE or not key.verify(envelope.signed_bytes(), envelope.signature):
         raise SignatureError("the log's key did not sign this export")
@@ -273,6 +278,10 @@ def check_claims(manifest: Mapping[str, Any], rows: Mapping[str, Any], entries: 
     stated = (list(manifest["kinds"]), manifest["entries"], manifest["at"], manifest["recorded_at"])
     if stated != (kinds, entries.count, entries.spans.get("at"), entries.spans.get("recorded_at")):
         raise ProofError("export.json counts other entries than there are", "COUNTS_WRONG")
+    stretch = stretch_of(manifest["filter"], manifest["tree_size"])
+    # Each of them is within the stretch, and none is there twice: so their number tells.
+    if stretch is not None and entries.count != len(stretch):
+        raise ProofError("these are not all entries that the filter selects", "INDEX_OMISSION")
     claims = {item["key"]: item for item in manifest["keys"]}
     if sorted(claims) != sorted(rows) or len(claims) != len(manifest["keys"]):
         raise ProofError("export.json claims something about other keys", "COUNTS_WRONG")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ledger.core.bag import EACH, TOGETHER, committed_fields
+from ledger.core.bag_lists import StatedLists
 from ledger.core.canonical import decode
 from ledger.core.checkpoint import Checkpoint
 from ledger.core.export_filter import is_about, is_within, keys_of
@@ -132,6 +133,7 @@ class EntriesCheck:
         self.last_seq = -1
         self.kinds: dict[str, int] = {}
         self.spans: dict[str, dict[str, int]] = {}
+        self.lists = StatedLists()
 
     def run(self, entries: Lines) -> None:
         """Check all of ``entries``, their canonical bytes; ProofError or FormatError where something does not hold."""
@@ -189,6 +191,7 @@ class EntriesCheck:
         kind = str(members.get("kind"))
         self.kinds[kind] = self.kinds.get(kind, 0) + 1
         note_spans(self.spans, members)
+        self.lists.add(self._filter, members)
         if not is_within(self._filter, members):
             raise ProofError(f"entry {seq} is not one that the filter selects", "NOT_SELECTED")
         is_linked = self._filter.incident is not None

@@ -63,6 +63,15 @@ def is_narrowed(wanted: Filter) -> bool:
     return any(bound is not None for bound in (*bounds, wanted.seq_from, wanted.seq_to))
 
 
+def stretch_of(wanted: Filter, tree_size: int) -> range | None:
+    """The entries of the first ``tree_size`` that ``wanted`` selects, where nothing but their numbers decides; else None."""
+    bounds = (wanted.kinds, wanted.at_from, wanted.at_to, wanted.recorded_from, wanted.recorded_to)
+    if keys_of(wanted) or wanted.incident is not None or any(bound is not None for bound in bounds):
+        return None
+    end = tree_size if wanted.seq_to is None else min(tree_size, wanted.seq_to)
+    return range(wanted.seq_from or 0, max(wanted.seq_from or 0, end))
+
+
 def is_within(wanted: Filter, members: Mapping[str, Any]) -> bool:
     """Whether the entry with ``members`` is within the bounds of ``wanted``, whatever it is about."""
     if wanted.kinds is not None and members.get("kind") not in wanted.kinds:

@@ -14,9 +14,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
-from ledger.core.bag import BAG_TAGS, DECLARATION, TAG_MANIFEST, format_hashes
+from ledger.core.bag import BAG_TAGS, DECLARATION, TAG_MANIFEST, format_hashes, format_info
 from ledger.core.bag_paths import check_path
 from ledger.durable import sync_directory
 
@@ -100,21 +100,18 @@ class BagWriter:
         self.files[path] = WrittenFile(path, written.size_bytes, written.sha256, rows)
         return self.files[path]
 
-    def finish(self, info: Mapping[str, str]) -> None:
-        """Write the tag files, with ``info`` in bag-info.txt; everything is durable when this returns."""
-        sizes = [file.size_bytes for file in self.files.values()]
-        finish_bag(
-            self._root, {f"data/{path}": file.sha256 for path, file in self.files.items()}, sum(sizes), info
-        )
+    def finish(self, manifest: Mapping[str, Any]) -> None:
+        """Write the tag files of the export with this ``manifest``; everything is durable when this returns."""
+        payload = {f"data/{path}": (file.sha256, file.size_bytes) for path, file in self.files.items()}
+        finish_bag(self._root, payload, manifest)
 
 
-def finish_bag(root: Path, payload: Mapping[str, bytes], payload_bytes: int, info: Mapping[str, str]) -> None:
-    """Write, or write anew, the tag files of the bag in ``root`` over files with the hashes ``payload``, durably."""
-    told = {**info, "Payload-Oxum": f"{payload_bytes}.{len(payload)}"}
+def finish_bag(root: Path, payload: Mapping[str, tuple[bytes, int]], manifest: Mapping[str, Any]) -> None:
+    """Write, or write anew, the tag files of the bag in ``root`` over files with these hashes and sizes, durably."""
     tags = {
         "bagit.txt": DECLARATION,
-        "bag-info.txt": "".join(f"{name}: {_one_line(value)}\n" for name, value in told.items()).encode(),
-        "manifest-sha256.txt": format_hashes(payload),
+        "bag-info.txt": format_info(manifest, [size_bytes for _, size_bytes in payload.values()]),
+        "manifest-sha256.txt": format_hashes({path: digest for path, (digest, _) in payload.items()}),
     }
     assert tuple(sorted(tags)) == BAG_TAGS, "the tag files of every bag"
     for name, data in tags.items():
@@ -135,8 +132,3 @@ def write_whole(path: Path, data: bytes) -> None:
         opened.flush()
         os.fsync(opened.fileno())
     beside.replace(path)
-
-
-def _one_line(value: str) -> str:
-    """``value`` without what would begin another line, or another tag."""
-    return "".join(char if char.isprintable() else " " for char in value)

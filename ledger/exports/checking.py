@@ -7,14 +7,17 @@ asked only where the second has said that no name leads out of the directory.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import bagit
 
+from ledger.core.bag import ENTRIES, MANIFEST, read_manifest
 from ledger.core.bag_check import CheckedBag, Files, KnownBag, check_bag, check_frame
 from ledger.core.note_keys import VerifyEd25519
-from ledger.errors import FormatError, ProofError
+from ledger.errors import ProofError, UsageError
+from ledger.exports.selecting import PROGRESS_ENTRIES, Progress, tell_nobody
 from ledger.portable.bag_files import DirectoryFiles
 
 
@@ -24,9 +27,9 @@ class BagChecking:
 
     verify: VerifyEd25519
 
-    def whole(self, root: Path, known: KnownBag) -> CheckedBag:
+    def whole(self, root: Path, known: KnownBag, on_progress: Progress = tell_nobody) -> CheckedBag:
         """Everything about the export in ``root``; raises as :func:`ledger.core.bag_check.check_bag`."""
-        checked = check_bag(_files(root), known, self.verify)
+        checked = check_bag(_Watched(_files(root), on_progress), known, self.verify)
         _ask_bagit(root)
         return checked
 
@@ -37,9 +40,35 @@ class BagChecking:
         return files
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """``files``, of which somebody is told how far the entries are read."""
+
+    files: Files
+    on_progress: Progress
+
+    @property
+    def digests(self) -> Mapping[str, tuple[bytes, int]]:
+        return self.files.digests
+
+    def read(self, path: str) -> bytes:
+        return self.files.read(path)
+
+    def lines(self, path: str) -> Iterator[bytes]:
+        found = self.files.lines(path)
+        return self._counted(found) if path == ENTRIES else found
+
+    def _counted(self, lines: Iterator[bytes]) -> Iterator[bytes]:
+        total = int(read_manifest(self.files.read(MANIFEST))["entries"])
+        for number, line in enumerate(lines):
+            if number % PROGRESS_ENTRIES == 0:
+                self.on_progress(number, total)
+            yield line
+
+
 def _files(root: Path) -> Files:
     if not root.is_dir():
-        raise FormatError(f"{root} is no directory with an export in it")
+        raise UsageError(f"{root} is no directory with an export in it")
     return DirectoryFiles(str(root))
 
 

@@ -17,78 +17,28 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ledger.core import bag
 from ledger.core.bag_check import KnownBag
-from ledger.core.canonical import JsonValue, decode, encode
-from ledger.core.checkpoint import open_checkpoint
+from ledger.core.canonical import JsonValue, decode
 from ledger.core.dsse import Envelope, format_envelope
-from ledger.core.export_filter import Filter, format_filter
 from ledger.core.jcs import encode_file
-from ledger.core.note import Verifier
-from ledger.core.strict import check_id
 from ledger.durable import sync_directory
-from ledger.errors import ConflictError, FormatError, ProofError, RejectedError, UsageError
+from ledger.errors import ProofError, RejectedError, UsageError
 from ledger.exports.bag_writer import finish_bag, write_whole
-from ledger.exports.checking import BagChecking, hash_file
-from ledger.exports.making import PROFILES, BagMaker, LogState, Progress, Request, info_of
-from ledger.exports.places import Places
-from ledger.exports.proofs import known_lines
+from ledger.exports.checking import hash_file
+from ledger.exports.creating import Creation
+from ledger.exports.parts import ExportParts, Question
 from ledger.exports.sealed_file import SealedHeader, seal_files
-from ledger.exports.selecting import Selection
+from ledger.exports.selecting import Progress, tell_nobody
 from ledger.gateway.drafts import live_draft
-from ledger.ports import Change, Clock, EntryStore, Randomness
-from ledger.ports.exports import Export, ExportBook, ExtraFiles, FieldOpener, RecipientSealing, SigningKey
-from ledger.ports.index import ProvableIndex
+from ledger.ports import Change
+from ledger.ports.exports import (
+    Export,
+)
 from ledger.sequencer.draft import Appended, expect
-from ledger.sequencer.sequencer import Sequencer
-
-SALT_BYTES = 32
-EXPORT_ID_BYTES = 8
-TEXT_CHARACTERS_MAX = 2_000
-RECIPIENTS_MAX = 100
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What somebody wants exported, for whom and why; ``export`` names it, None draws an id."""
-
-    requester: str
-    case: str
-    legal_basis: str
-    wanted: Filter
-    created_by: str
-    recipients: tuple[bytes, ...] = ()
-    profile: str = "tags"
-    export: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExportParts:
-    """What the desk works with. ``keys`` are the known keys of checkpoints (name and id -> vkey), the log's ``vkey`` too."""
-
-    sequencer: Sequencer
-    store: EntryStore
-    index: ProvableIndex
-    book: ExportBook
-    places: Places
-    sealing: RecipientSealing
-    checking: BagChecking
-    signer: Callable[[], SigningKey]
-    vkey: str
-    keys: Mapping[tuple[str, bytes], str]
-    verifiers: Sequence[Verifier]
-    clock: Clock
-    randomness: Randomness
-    openers: Mapping[str, FieldOpener]
-    extra: ExtraFiles | None = None
-
-
-def _no_progress(_done: int, _total: int) -> None:
-    """Tell nobody."""
 
 
 class ExportDesk:
@@ -98,38 +48,14 @@ class ExportDesk:
         """Nothing is opened yet."""
         self._parts = parts
 
-    def create(self, question: Question, on_progress: Progress = _no_progress) -> Export:
+    def create(self, question: Question, on_progress: Progress = tell_nobody) -> Export:
         """Make the bag and record who asked for it; the same question with the same id again is the export that is there.
 
-        Raises UsageError where the question cannot be answered or nothing is sealed yet, ConflictError where the id is of
-        another export, ForkError where the database does not hold what was sealed.
+        Raises as :meth:`ledger.exports.creating.Creation.create`.
         """
-        parts = self._parts
-        export = _check_question(question) or f"x-{parts.randomness.token(EXPORT_ID_BYTES).hex()}"
-        query = encode(format_filter(question.wanted)).decode()
-        with parts.places.turn(export):
-            there = parts.book.load(export)
-            if there is not None:
-                if (there.query, there.requested_by) != (query, question.created_by):
-                    raise ConflictError(f"{export} is the id of another export: choose another one, or none")
-                return there
-            # Without a row it is what a run left that was killed before its entry.
-            parts.places.discard(parts.places.bag(export))
-            request = Request(
-                export,
-                question.requester,
-                question.case,
-                question.legal_basis,
-                question.wanted,
-                question.profile,
-                tuple(sorted({key.hex() for key in question.recipients})),
-                question.created_by,
-                parts.clock.now_ms(),
-                parts.randomness.token(SALT_BYTES),
-            )
-            return self._make(request, query, on_progress)
+        return Creation(self._parts).create(question, on_progress)
 
-    def approve(self, export: str, actor: str) -> Export:
+    def approve(self, export: str, actor: str, on_progress: Progress = tell_nobody) -> Export:
         """Check the bag and record that ``actor`` approves exactly it; then it carries custody and signature.
 
         Raises UsageError where there is no such export or it was rejected, RejectedError where ``actor`` made it,
@@ -146,7 +72,7 @@ class ExportDesk:
                 root = parts.places.bag(export)
                 self._check_undecided(root, row)
                 known = KnownBag(parts.vkey, export, bytes.fromhex(row.manifest), is_draft=True)
-                parts.checking.whole(root, known)
+                parts.checking.whole(root, known, on_progress)
                 change = parts.book.decide(export, "approved", actor, parts.clock.now_ms())
                 self._append("export.approved", actor, self._decided(row), [change])
             if row.state in ("requested", "approved"):
@@ -169,7 +95,7 @@ class ExportDesk:
             parts.places.discard(parts.places.bag(export))
             return self._load(export)
 
-    def seal(self, export: str, actor: str) -> Export:
+    def seal(self, export: str, actor: str, on_progress: Progress = tell_nobody) -> Export:
         """Encrypt the approved bag for its recipients; of one that is sealed already, what is there.
 
         Raises UsageError where nobody has approved it or it names no recipient, ProofError where it is not, to the byte,
@@ -194,7 +120,9 @@ class ExportDesk:
             making, target = parts.places.making(export), parts.places.sealed(export)
             with making.open("xb") as out:
                 header = SealedHeader(export, manifest, hashes)
-                digest, size = seal_files(root, sorted(files.digests), out, header, recipients, parts.sealing)
+                digest, size = seal_files(
+                    root, files.digests, out, header, recipients, parts.sealing, on_progress
+                )
                 out.flush()
                 os.fsync(out.fileno())
             making.replace(target)
@@ -217,8 +145,10 @@ class ExportDesk:
         """
         row = self._load(export)
         path = self._parts.places.sealed(export)
-        if row.state != "sealed" or row.file_sha256 is None or not path.is_file():
+        if row.state != "sealed" or row.file_sha256 is None:
             raise UsageError(f"{export} is not sealed: there is no file to be handed out")
+        if not path.is_file():
+            raise UsageError(f"{path} is gone: put it back from a backup, or make another export")
         if hash_file(path) != row.file_sha256:
             raise ProofError(f"{path.name} is not the file that was sealed", "SEALED_CHANGED")
         self._taken("export.downloaded", row, actor)
@@ -243,54 +173,6 @@ class ExportDesk:
     def sealed_of(self, export: str) -> Path:
         """Where the sealed file lies, or would."""
         return self._parts.places.sealed(self._load(export).export)
-
-    def _make(self, request: Request, query: str, on_progress: Progress) -> Export:
-        parts, wanted = self._parts, request.wanted
-        linked = parts.extra.seqs(wanted.incident) if parts.extra and wanted.incident else ()
-        with parts.index.snapshot() as snapshot:
-            note, cosigners = known_lines(snapshot.note, parts.keys)
-            checkpoint = open_checkpoint(note, _origin_of(parts.vkey), parts.verifiers).checkpoint
-            others = tuple(vkey for vkey in cosigners if vkey != parts.vkey)
-            state = LogState(checkpoint, note, snapshot.map_size, parts.vkey, others)
-            selection = Selection(parts.store, wanted, checkpoint.size, snapshot, linked)
-        making = parts.places.making(request.export)
-        making.mkdir(mode=0o700)
-        openers = [
-            opener for name, opener in sorted(parts.openers.items()) if request.profile in ("all", name)
-        ]
-        maker = BagMaker(making, request, state, parts.store, selection, openers, parts.extra)
-        made = maker.make(on_progress)
-        making.rename(parts.places.bag(request.export))
-        sync_directory(parts.places.directory)
-        digest = hashlib.sha256(made.manifest).hexdigest()
-        export = Export(
-            export=request.export,
-            state="requested",
-            manifest=digest,
-            query=query,
-            tree_size=checkpoint.size,
-            entries=made.entries,
-            recipients=" ".join(request.recipients),
-            incident=wanted.incident,
-            requested_by=request.created_by,
-            decided_by=None,
-            created_at_ms=request.created_at_ms,
-            decided_at_ms=None,
-            sealed_at_ms=None,
-            file_sha256=None,
-            file_bytes=None,
-        )
-        stated: dict[str, JsonValue] = {
-            "export": request.export,
-            "tree_size": checkpoint.size,
-            "query": bag.hash_query(format_filter(wanted)).hex(),
-            "manifest": digest,
-            "request": bag.commit_request(request.salt, request.requester, request.case, request.legal_basis),
-        }
-        if wanted.incident is not None:
-            stated["incident"] = wanted.incident
-        self._append("export.requested", request.created_by, stated, [parts.book.put(export)])
-        return export
 
     def _decided(self, row: Export) -> dict[str, JsonValue]:
         return {"export": row.export, "manifest": row.manifest, "requested_by": row.requested_by}
@@ -343,36 +225,13 @@ class ExportDesk:
         write_whole(root / bag.CUSTODY, custody)
         write_whole(root / bag.SIGNATURE, envelope)
         told = bag.read_manifest(manifest)
-        payload = {f"data/{file['path']}": file["sha256"] for file in told["files"]}
+        payload = {f"data/{file['path']}": (file["sha256"], file["bytes"]) for file in told["files"]}
         added = {bag.MANIFEST: manifest, bag.CUSTODY: custody, bag.SIGNATURE: envelope}
-        payload |= {name: hashlib.sha256(data).digest() for name, data in added.items()}
-        size = sum(file["bytes"] for file in told["files"]) + sum(len(data) for data in added.values())
-        finish_bag(root, payload, size, info_of(row.export, told["case"], told["origin"]))
+        payload |= {name: (hashlib.sha256(data).digest(), len(data)) for name, data in added.items()}
+        finish_bag(root, payload, told)
 
     def _load(self, export: str) -> Export:
         row = self._parts.book.load(export)
         if row is None:
             raise UsageError(f"there is no export {export!r}; see `grantledger export list`")
         return row
-
-
-def _check_question(question: Question) -> str | None:
-    """The id that ``question`` asks for; UsageError where it cannot be asked."""
-    for name in ("requester", "case", "legal_basis"):
-        value = getattr(question, name)
-        if not value.strip() or len(value) > TEXT_CHARACTERS_MAX or not value.isprintable():
-            raise UsageError(
-                f"{name.replace('_', ' ')} is a line of at most {TEXT_CHARACTERS_MAX} characters, and not empty"
-            )
-    if question.profile not in PROFILES:
-        raise UsageError(f"{question.profile!r} is no redaction profile: write one of {', '.join(PROFILES)}")
-    if len(question.recipients) > RECIPIENTS_MAX:
-        raise UsageError(f"an export has at most {RECIPIENTS_MAX} recipients")
-    try:
-        return None if question.export is None else check_id(question.export, "the export")
-    except FormatError as error:
-        raise UsageError(str(error)) from error
-
-
-def _origin_of(vkey: str) -> str:
-    return vkey.split("+", 1)[0]

@@ -11,15 +11,18 @@ open the person any more, because the vault does not know it.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from ledger.core import bag
-from ledger.core.strict import is_id
 from ledger.durable import sync_directory
 from ledger.errors import StoreError
-from ledger.exports.places import Places
+from ledger.exports.places import Places, is_name
 from ledger.ports.privacy import Forgotten
+
+_find_tags = re.compile(rb"a_[0-9a-f]{32}").findall
 
 
 class ExportCopies:
@@ -31,20 +34,24 @@ class ExportCopies:
 
     def count(self, account: str) -> int:
         """How many bags say in clear who ``account`` (a tag) is; StoreError where one cannot be read."""
-        return sum(_opens(self._places.bag(export), account) for export in self._exports())
+        return sum(_opens(self._places.bag(export), {account}) for export in self._exports())
 
-    def forget(self, account: str) -> Forgotten:
-        """Remove these bags; StoreError where one cannot be read or removed. Dying on the way leaves some."""
+    def forget(self, accounts: Collection[str]) -> Forgotten:
+        """Remove the bags that say so of one of ``accounts`` (tags), durably; StoreError where one cannot be read or removed.
+
+        Dying on the way leaves some.
+        """
+        sought = frozenset(accounts)
         copies, is_busy = 0, False
         for export in self._exports():
             root = self._places.bag(export)
             is_made = self._places.making(export).exists()
-            if not is_made and not _opens(root, account):
+            if not is_made and not _opens(root, sought):
                 continue
             try:
                 # Removes what a run left that was killed, too, and is refused while one is under way.
                 with self._places.turn(export):
-                    if _opens(root, account):
+                    if _opens(root, sought):
                         self._places.discard(root)
                         sync_directory(self._places.directory)
                         copies += 1
@@ -66,18 +73,18 @@ class ExportCopies:
             name = path.name
             if name.startswith(".") and name.endswith(".making"):
                 name = name[1:].removesuffix(".making")
-            if path.is_dir() and not path.is_symlink() and is_id(name):
+            if path.is_dir() and not path.is_symlink() and is_name(name):
                 found.add(name)
         yield from sorted(found)
 
 
-def _opens(root: Path, account: str) -> bool:
-    """Whether the bag ``root`` opens a commitment of an entry that names ``account``."""
+def _opens(root: Path, accounts: AbstractSet[str]) -> bool:
+    """Whether the bag ``root`` opens a commitment of an entry that names one of ``accounts``."""
     try:
         with (root / bag.OPENINGS).open("rb") as opened:
             if not opened.read(1):
                 return False
-        seqs = _seqs_naming(root / bag.ENTRIES, account)
+        seqs = _seqs_naming(root / bag.ENTRIES, {account.encode() for account in accounts})
         with (root / bag.OPENINGS).open("rb") as opened:
             return any(json.loads(line)["seq"] in seqs for line in opened)
     except FileNotFoundError:
@@ -89,8 +96,7 @@ def _opens(root: Path, account: str) -> bool:
         ) from error
 
 
-def _seqs_naming(entries: Path, account: str) -> set[int]:
+def _seqs_naming(entries: Path, tags: AbstractSet[bytes]) -> set[int]:
     # A tag is made of letters and digits, and stands in an entry's bytes as it is.
-    needle = account.encode()
     with entries.open("rb") as opened:
-        return {int(json.loads(line)["seq"]) for line in opened if needle in line}
+        return {int(json.loads(line)["seq"]) for line in opened if not tags.isdisjoint(_find_tags(line))}

@@ -6,7 +6,7 @@ durable and was checked. A run that was killed leaves a directory that the next 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from importlib.resources import files
@@ -29,20 +29,17 @@ from ledger.exports.bag_writer import BagWriter, StreamedFile
 from ledger.exports.dictionary import code_rows, field_rows
 from ledger.exports.proofs import InclusionProofs, index_lines
 from ledger.exports.readme import render_readme
-from ledger.exports.selecting import Selected, Selection
+from ledger.exports.selecting import Progress, Selected, Selection
 from ledger.ports import EntryStore
-from ledger.ports.exports import ExtraFiles, FieldOpener
+from ledger.ports.exports import ExtraFile, FieldOpener
 
 BATCH = 1_024
-PROGRESS_ENTRIES = 10_000
 
 PROFILES = ("tags", "identities", "all")
 """What is opened: nothing, so that people stay tags; who is behind a tag; whatever the ledger knows."""
 
 NOT_ASKED, NOT_KNOWN = "not_asked", "not_known"
 """Why a commitment is withheld: the profile leaves it closed; nobody here knows the value, or no longer."""
-
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +88,7 @@ class BagMaker:
         store: EntryStore,
         selection: Selection,
         openers: Sequence[FieldOpener],
-        extra: ExtraFiles | None,
+        extra: Iterable[ExtraFile],
     ) -> None:
         self._writer = BagWriter(root)
         self._request = request
@@ -100,7 +97,6 @@ class BagMaker:
         self._selection = selection
         self._openers = openers
         self._extra = extra
-        self._known = frozenset[str]().union(*(opener.fields for opener in openers))
         self._form = choose_proofs(selection.count_max)
         self._kinds: dict[str, int] = {}
         self._spans: dict[str, dict[str, int]] = {}
@@ -119,9 +115,10 @@ class BagMaker:
         self._writer.add("proofs/checkpoint", [self._state.note])
         self._add_extra()
         self._add_help()
-        manifest = encode_file(self._manifest())
+        told = self._manifest()
+        manifest = encode_file(told)
         self._writer.add("export.json", [manifest])
-        self._writer.finish(self._info())
+        self._writer.finish(told)
         return MadeBag(manifest, self._count)
 
     def _write_entries(self, on_progress: Progress) -> None:
@@ -138,13 +135,11 @@ class BagMaker:
         with ExitStack() as stack:
             out = {name: stack.enter_context(self._writer.open(name.removeprefix("data/"))) for name in names}
             out[bag.TABLE].write(",".join(COLUMNS).encode() + b"\n")
-            entries = self._selection.entries()
+            entries = self._selection.entries(on_progress)
             while batch := list(islice(entries, BATCH)):
                 for one in batch:
                     self._write_entry(one, out, proofs)
                 self._write_openings(batch, out[bag.OPENINGS], out[bag.REDACTIONS])
-                if self._count // PROGRESS_ENTRIES != (self._count - len(batch)) // PROGRESS_ENTRIES:
-                    on_progress(self._count, self._selection.count_max)
             for line in proofs.finish():
                 out[bag.INCLUSION].row(line)
 
@@ -182,14 +177,12 @@ class BagMaker:
                     assert isinstance(line, dict), "an opening is an object"
                     opened.row(encode_file(line))
                 else:
-                    reason = NOT_KNOWN if field in self._known else NOT_ASKED
+                    is_asked = any(opener.may_know(members, field) for opener in self._openers)
+                    reason = NOT_KNOWN if is_asked else NOT_ASKED
                     withheld.row(encode_file({"seq": members["seq"], "field": field, "reason": reason}))
 
     def _add_extra(self) -> None:
-        incident = self._request.wanted.incident
-        if incident is None or self._extra is None:
-            return
-        for file in self._extra.files(incident):
+        for file in self._extra:
             self._writer.add(file.path, file.parts, file.rows)
 
     def _add_help(self) -> None:
@@ -247,19 +240,6 @@ class BagMaker:
         row = next(fact.row for fact in self._selection.facts if fact.key == key)
         claim = COUNTED if is_narrowed(self._request.wanted) else COMPLETE
         return {"key": key, "claim": claim, "recorded": 0 if row is None else row.count, "shown": shown}
-
-    def _info(self) -> dict[str, str]:
-        return info_of(self._request.export, self._request.case, self._state.checkpoint.origin)
-
-
-def info_of(export: str, case: str, origin: str) -> dict[str, str]:
-    """What bag-info.txt says of an export."""
-    return {
-        "Bag-Software-Agent": "grantledger",
-        "External-Identifier": export,
-        "External-Description": f"Export of the log {origin}",
-        "Internal-Sender-Identifier": case,
-    }
 
 
 def _lines(rows: Iterable[str]) -> Iterator[bytes]:

@@ -93,7 +93,7 @@ def _base(
             "product": {"name": "grantledger", "vendor_name": "grantledger", "version": __version__},
         },
         "raw_data": row.data.decode(),
-        "unmapped": {"leaf_hash": leaf_hash(row.data).hex()},
+        "unmapped": {"leaf_hash": leaf_hash(row.data).hex(), "actor": members["actor"]},
     }
 
 
@@ -124,7 +124,6 @@ def _incident(members: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "finding_info_list": [{"uid": incident, "title": f"Incident {incident}"}],
         "status_id": status,
-        "assignee": {"uid": members["actor"]},
         "severity_id": 0,
     }
 

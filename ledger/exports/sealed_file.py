@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -30,7 +30,8 @@ from ledger.core.shapes import HASH, read_shape
 from ledger.core.strict import decode_base64, encode_base64, shown
 from ledger.durable import sync_directory
 from ledger.errors import FormatError, ProofError, UsageError
-from ledger.portable.bag_files import FILES_MAX
+from ledger.exports.selecting import Progress, tell_nobody
+from ledger.portable.bag_files import FILES_MAX, open_plain
 from ledger.ports.exports import RecipientSealing
 
 MAGIC = b"grantledger-sealed-export@v1\n"
@@ -50,17 +51,22 @@ class SealedHeader:
     recipients: tuple[bytes, ...]
 
 
+Check = Callable[[Path, SealedHeader], None]
+
+
 def seal_files(
     root: Path,
-    paths: Sequence[str],
+    files: Mapping[str, tuple[bytes, int]],
     out: BinaryIO,
     header: SealedHeader,
     recipients: Sequence[bytes],
     sealing: RecipientSealing,
+    on_progress: Progress = tell_nobody,
 ) -> tuple[str, int]:
-    """Encrypt the files ``paths`` below ``root`` into ``out`` for the X25519 keys ``recipients``.
+    """Encrypt ``files`` (their SHA-256 and sizes) below ``root`` into ``out`` for the X25519 keys ``recipients``.
 
-    Returns the SHA-256 in hex and the size in bytes of what was written; memory stays at a part.
+    Returns the SHA-256 in hex and the size in bytes of what was written; memory stays at a part. ``on_progress`` is told in
+    bytes. Raises ProofError where a file is another one by now.
     """
     key = sealing.new_key()
     boxes = [
@@ -72,7 +78,7 @@ def seal_files(
     context = hashlib.sha256(encode_file(told)).digest()
     stream = sealing.start_sealing(key, context)
     written = hashlib.sha256()
-    size = 0
+    size, total = 0, sum(file_bytes for _, file_bytes in files.values())
 
     def write(data: bytes) -> None:
         nonlocal size
@@ -82,19 +88,20 @@ def seal_files(
     head = encode_file({**told, "stream": encode_base64(stream.header)})
     write(MAGIC + _U32.pack(len(head)) + head)
     waiting = bytearray()
-    for piece in _plain(root, paths):
+    for piece in _plain(root, files):
         waiting += piece
         while len(waiting) >= PART_BYTES:
             write(stream.push(bytes(waiting[:PART_BYTES]), is_last=False))
             del waiting[:PART_BYTES]
+            on_progress(size, total)
     write(stream.push(bytes(waiting), is_last=True))
     return written.hexdigest(), size
 
 
 def read_header(data: BinaryIO) -> tuple[SealedHeader, dict[str, object]]:
-    """The header of the sealed file ``data``, which is then at its first part; FormatError where it is none."""
+    """The header of the sealed file ``data``, which is then at its first part; UsageError where it is none."""
     if data.read(len(MAGIC)) != MAGIC:
-        raise FormatError("this is no sealed export")
+        raise UsageError("this is no sealed export: name a file that `grantledger export seal` made")
     length = _U32.unpack(_exactly(data.read, _U32.size))[0]
     if length > HEADER_BYTES_MAX:
         raise FormatError("the header of the sealed export is too long")
@@ -104,11 +111,14 @@ def read_header(data: BinaryIO) -> tuple[SealedHeader, dict[str, object]]:
     return SealedHeader(read["export"], read["manifest"], keys), dict(stated)
 
 
-def open_files(data: BinaryIO, private_key: bytes, sealing: RecipientSealing, root: Path) -> SealedHeader:
+def open_files(
+    data: BinaryIO, private_key: bytes, sealing: RecipientSealing, root: Path, check: Check | None = None
+) -> SealedHeader:
     """Decrypt ``data`` into the new directory ``root``, which appears whole or not at all.
 
-    Raises UsageError where it was not sealed for ``private_key`` (X25519, 32 bytes) or ``root`` is there, ProofError where
-    a part is not what was sealed, FormatError for names that an export cannot have.
+    ``check`` is called with the directory before it has its name; where it raises, nothing stays. Raises UsageError where
+    it was not sealed for ``private_key`` (X25519, 32 bytes) or ``root`` is there, ProofError where a part is not what was
+    sealed, FormatError for names that an export cannot have.
     """
     if root.exists() or root.is_symlink():
         raise UsageError(f"{root} is there already: name a new directory to open the export into")
@@ -121,6 +131,8 @@ def open_files(data: BinaryIO, private_key: bytes, sealing: RecipientSealing, ro
     beside.mkdir(mode=0o700)
     try:
         _write_files(_Plain(_parts(data, stream.pull)), beside)
+        if check is not None:
+            check(beside, header)
         beside.rename(root)
     except BaseException:
         # Nothing of a file that cannot be trusted stays.
@@ -147,20 +159,19 @@ def _unbox(stated: dict[str, object], private_key: bytes, sealing: RecipientSeal
     )
 
 
-def _plain(root: Path, paths: Sequence[str]) -> Iterator[bytes]:
-    check_paths(paths)
-    for path in paths:
+def _plain(root: Path, files: Mapping[str, tuple[bytes, int]]) -> Iterator[bytes]:
+    check_paths(files)
+    for path, (digest, size) in sorted(files.items()):
         name = path.encode("ascii")
-        with (root / path).open("rb") as opened:
-            size = os.fstat(opened.fileno()).st_size
-            yield _U16.pack(len(name)) + name + _U64.pack(size)
-            left = size
-            while left:
-                piece = opened.read(min(PART_BYTES, left))
-                if not piece:
-                    raise UsageError(f"{path} became shorter while it was sealed")
+        yield _U16.pack(len(name)) + name + _U64.pack(size)
+        read, left = hashlib.sha256(), size
+        with open_plain(str(root / path)) as opened:
+            while piece := opened.read(min(PART_BYTES, left)):
+                read.update(piece)
                 left -= len(piece)
                 yield piece
+        if left or read.digest() != digest:
+            raise ProofError(f"{path} was changed while the export was sealed", "FILE_CHANGED")
     yield _U16.pack(0)
 
 

@@ -8,7 +8,8 @@ eight bytes each.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from heapq import merge
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,7 +26,16 @@ _RUN_ENTRIES = 4_096
 _GAP_MAX = 32
 """Entries that lie closer together than this are read at once, with those between them."""
 
+PROGRESS_ENTRIES = 10_000
+
+Progress = Callable[[int, int], None]
+"""Is told how many entries were gone through, and how many there are."""
+
 _decode = msgspec.json.Decoder(type=dict[str, Any]).decode
+
+
+def tell_nobody(_done: int, _total: int) -> None:
+    """Nobody is told."""
 
 
 class Selected(NamedTuple):
@@ -73,48 +83,62 @@ class Selection:
         """No more entries than this are selected."""
         return max(0, self._size - self._start) if self._seqs is None else len(self._seqs)
 
-    def entries(self) -> Iterator[Selected]:
+    def entries(self, on_progress: Progress = tell_nobody) -> Iterator[Selected]:
         """The selected entries in order; ForkError where one that is sealed is not there."""
         if self._seqs is None:
-            yield from self._scan(self._start, self._size)
+            yield from self._scan(self._start, self._size, on_progress)
             return
+        told = 0
         for first, end in _runs(self._seqs):
             asked = self._seqs[first:end]
-            rows = {row.seq: row for row in self._store.fetch_range(asked[0], asked[-1] + 1)}
+            rows = self._store.fetch_range(asked[0], asked[-1] + 1)
             for seq in asked:
-                if seq not in rows:
-                    raise ForkError(f"entry {seq} is not in the database, although it is sealed")
-                members = _decode(rows[seq].data)
+                row = next((row for row in rows if row.seq >= seq), None)
+                if row is None or row.seq != seq:
+                    raise _lost(seq)
+                members = _decode(row.data)
                 if is_within(self._wanted, members) and is_about(self._wanted, self._keys, members):
-                    yield Selected(rows[seq], members)
+                    yield Selected(row, members)
+            if end - told >= PROGRESS_ENTRIES:
+                told = end
+                on_progress(end, len(self._seqs))
 
-    def _scan(self, start: int, end: int) -> Iterator[Selected]:
+    def _scan(self, start: int, end: int, on_progress: Progress) -> Iterator[Selected]:
         expected = start
         for row in self._store.fetch_range(start, end):
             if row.seq != expected:
                 break
             expected += 1
+            if expected % PROGRESS_ENTRIES == 0:
+                on_progress(expected - start, end - start)
             members = _decode(row.data)
             if is_within(self._wanted, members) and (
                 row.seq in self._linked or is_about(self._wanted, self._keys, members)
             ):
                 yield Selected(row, members)
         if expected < end:
-            raise ForkError(f"entry {expected} is not in the database, although it is sealed")
+            raise _lost(expected)
 
     def _ask(self, snapshot: IndexSnapshot) -> None:
         for key in sorted(self._keys):
             self.facts.append(KeyFacts(key, snapshot.load_row(key), snapshot.prove_map(key)))
         if not self._keys or self._wanted.incident is not None:
             return
-        found = array("Q")
-        for key, row, _ in self.facts:
+        found = [array("Q") for _ in self.facts]
+        for seqs, (key, row, _) in zip(found, self.facts, strict=True):
             for first in range(0, 0 if row is None else row.count, PAGE_ENTRIES):
-                found.extend(snapshot.load_page(key, first, PAGE_ENTRIES).seqs)
-        # Behind what the index is over nobody has looked yet: at most one seal's entries.
-        found.extend(range(snapshot.map_size, self._size))
-        in_order = sorted(set(found)) if len(self.facts) > 1 else found
-        self._seqs = array("Q", (seq for seq in in_order if self._start <= seq < self._size))
+                seqs.extend(snapshot.load_page(key, first, PAGE_ENTRIES).seqs)
+        # Behind what the index is over nobody has looked yet.
+        behind = range(snapshot.map_size, self._size)
+        self._seqs, last = array("Q"), -1
+        for seq in merge(*found, behind):
+            if seq != last and self._start <= seq < self._size:
+                self._seqs.append(seq)
+            last = seq
+
+
+def _lost(seq: int) -> ForkError:
+    return ForkError(f"entry {seq} is not in the database, although it is sealed")
 
 
 def _runs(seqs: array[int]) -> Iterator[tuple[int, int]]:

@@ -17,7 +17,7 @@ import msgspec
 
 from ledger.core.jcs import decode_file, encode_file
 from ledger.core.shapes import read_shape
-from ledger.errors import FormatError, UsageError
+from ledger.errors import ForkError, FormatError, UsageError
 from ledger.exports.bag_writer import write_whole
 from ledger.exports.cloud_events import cloud_event
 from ledger.exports.ocsf import ocsf_event
@@ -56,14 +56,26 @@ class EventStream:
         self._mapped = FORMATS[form]
 
     def read(self, start: int, limit: int = BATCH) -> Batch:
-        """At most ``limit`` events from the entry ``start`` on; none where there is none yet."""
-        end = min(start + limit, self._store.size())
+        """At most ``limit`` events from the entry ``start`` on; none where there is none yet.
+
+        Raises UsageError where the log has never had so many entries, ForkError where one is not there.
+        """
+        size = self._store.size()
+        if start > size:
+            raise UsageError(
+                f"the log has {size} entries and the cursor stands at {start}: it is of another log, or this one was set back"
+            )
+        end = min(start + limit, size)
         lines = bytearray()
         following = start
-        for row in self._store.fetch_range(start, max(start, end)):
+        for row in self._store.fetch_range(start, end):
+            if row.seq != following:
+                break
             lines += _encode(self._mapped(self._origin, row, _decode(row.data)))
             lines += b"\n"
-            following = row.seq + 1
+            following += 1
+        if following != end:
+            raise ForkError(f"entry {following} is not in the database: run `grantledger verify`")
         return Batch(bytes(lines), following - start, following)
 
     def batches(self, start: int) -> Iterator[Batch]:

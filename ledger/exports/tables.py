@@ -15,6 +15,7 @@ from ledger.exports.selecting import Selected
 
 FORMATS = ("csv", "jsonl", "parquet")
 GROUP_ROWS = 20_000
+PART_BYTES = 1 << 18
 INTEGER_COLUMNS = frozenset(["seq", "attempt", "status", *[f"{name}_ms" for name in TIME_COLUMNS]])
 
 
@@ -29,6 +30,32 @@ def json_lines(entries: Iterable[Selected]) -> Iterator[bytes]:
     """The entries' exact bytes, one a line."""
     for row, _ in entries:
         yield row.data + b"\n"
+
+
+def table_parts(entries: Iterable[Selected], form: str) -> Iterator[bytes]:
+    """The table as ``csv`` or ``jsonl``, some lines at a time."""
+    part = bytearray()
+    for line in csv_lines(entries) if form == "csv" else json_lines(entries):
+        part += line
+        if len(part) >= PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    yield bytes(part)
+
+
+class Counted:
+    """``entries``, counted as they go by."""
+
+    def __init__(self, entries: Iterable[Selected]) -> None:
+        """None has gone by."""
+        self._entries = iter(entries)
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Selected]:
+        """Those that have not gone by yet."""
+        for one in self._entries:
+            self.count += 1
+            yield one
 
 
 def write_parquet(entries: Iterable[Selected], out: IO[bytes]) -> int:

@@ -57,12 +57,17 @@ class Contacts:
         self._clock = clock
         self._randomness = randomness
 
-    def set_email(self, subject: Subject, address: str) -> None:
-        """Reach ``subject`` at ``address`` from now on; raises RejectedError where mail cannot be sent there."""
+    @staticmethod
+    def check_email(address: str) -> None:
+        """Raise RejectedError where mail cannot be sent to ``address``, which the error does not repeat."""
         if not is_mail_address(address):
             raise RejectedError(
                 "this is no e-mail address that mail can be sent to: write name@host in ASCII"
             )
+
+    def set_email(self, subject: Subject, address: str) -> None:
+        """Reach ``subject`` at ``address`` from now on; raises RejectedError where mail cannot be sent there."""
+        self.check_email(address)
         self._put(subject, "email", address.encode())
 
     def set_webhook(self, subject: Subject, url: str) -> str:

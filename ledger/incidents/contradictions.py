@@ -127,16 +127,19 @@ class Contradictions:
             # It is disputed already, or over for another reason: what was seen is recorded all the same.
             expect(self._sequencer.append(finding))
             return
-        move = Move(
-            "disputed",
-            {"code": "ATTESTATION_CONTRADICTED", "contradicted_by": seq},
-            {"contradicted_by": seq},
-        )
         try:
-            self._moves.take(obligation, [move], LEDGER, beside=[finding])
+            self._moves.take(obligation, [_disputing(obligation, seq)], LEDGER, beside=[finding])
         except ConflictError:
             # Somebody else has moved it; the finding goes with the next look at where it stands now.
             log.warning("obligations.moved_meanwhile", obligation=obligation.obligation)
             current = self._obligations.load(obligation.obligation)
             assert current is not None, "an obligation never goes away"
-            self._moves.take(current, [move], LEDGER, beside=[finding])
+            self._moves.take(current, [_disputing(current, seq)], LEDGER, beside=[finding])
+
+
+def _disputing(obligation: Obligation, seq: int) -> Move:
+    """The step by which entry ``seq`` disputes ``obligation``."""
+    changed: dict[str, Any] = {"contradicted_by": seq}
+    if obligation.state == "HELD":
+        changed["held_from"] = "DISPUTED"
+    return Move("disputed", {"code": "ATTESTATION_CONTRADICTED", "contradicted_by": seq}, changed)

@@ -6,7 +6,7 @@ in order, each an entry, and those that restrict are durable together with the r
     remind              the developer is told again
     suspend_deliveries  developer.suspended: the gate refuses whatever is for any of its apps
     suspend_app         app.suspended: each of its apps, which stay off when the developer is reinstated
-    tell_authority      that it was told; the notification is the incident's
+    tell_authority      that it was told: the notification is the incident's, and is recorded before
 
 Closing can lift what the steps have stopped, and nothing else: what was suspended for another reason, by hand or for another
 open obligation, stays so.
@@ -29,6 +29,7 @@ from ledger.gateway.parties import StandingKind, standing_draft
 from ledger.incidents.obligation_moves import LEDGER, Move, Moves, finding_of
 from ledger.incidents.obligation_states import ENDED, Deadline, find_overdue, next_step
 from ledger.ports import Clock, EntryStore
+from ledger.ports.incidents import Incidents
 from ledger.ports.obligations import STEPS, Obligation, Obligations, Step
 from ledger.sequencer.draft import Draft
 from ledger.sequencer.sequencer import Sequencer
@@ -45,6 +46,7 @@ class Escalation:
         sequencer: Sequencer,
         store: EntryStore,
         obligations: Obligations,
+        incidents: Incidents,
         moves: Moves,
         clock: Clock,
         wait_for_permits: Callable[[str], object],
@@ -56,6 +58,7 @@ class Escalation:
         self._sequencer = sequencer
         self._store = store
         self._obligations = obligations
+        self._incidents = incidents
         self._moves = moves
         self._clock = clock
 
@@ -86,8 +89,8 @@ class Escalation:
     def escalate(self, obligation: Obligation, actor: str, step: Step | None = None) -> Obligation:
         """Take the next step, or ``step``, which must be the next one; one that was taken already changes nothing.
 
-        What a step restricts is durable in the same transaction. Raises RejectedError where another step comes first or all
-        were taken, and as :meth:`Moves.take`.
+        What a step restricts is durable in the same transaction. Raises RejectedError where another step comes first, all
+        were taken, or no authority was told that is said to be, and as :meth:`Moves.take`.
         """
         if step is not None and step in obligation.steps:
             return obligation
@@ -96,6 +99,10 @@ class Escalation:
             raise RejectedError("all steps were taken: what is left is to close it, or to wait")
         if step not in (None, following):
             raise RejectedError(f"{following} comes before {step}: the steps are {', '.join(STEPS)}")
+        if following == "tell_authority" and not self._is_authority_told(obligation.incident):
+            raise RejectedError(
+                f"no authority was told of {obligation.incident}: record that first, with `grantledger incident told`"
+            )
         drafts = self._restrictions(obligation, following, actor)
         move = Move("escalated", {"step": following}, {"steps": (*obligation.steps, following)})
         moved = self._moves.take(obligation, [move], actor, beside=drafts).obligation
@@ -104,6 +111,10 @@ class Escalation:
         if following == "remind":
             self._tell(moved)
         return moved
+
+    def _is_authority_told(self, incident: str) -> bool:
+        """Whether one was: people read this step in their notices."""
+        return any(one.kind == "authority" for one in self._incidents.events(incident))
 
     def close(
         self, obligation: Obligation, actor: str, text: str | None = None, *, reinstate: bool = False

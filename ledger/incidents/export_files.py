@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -29,12 +29,14 @@ class IncidentFiles:
         incidents: Incidents,
         obligations: Obligations,
         documents: Callable[[str], Document],
+        attestations: Callable[[str], Mapping[str, Any]],
         clock: Clock,
     ) -> None:
-        """``documents`` makes the document of an incident as of now."""
+        """``documents`` makes the document of an incident as of now, ``attestations`` opens the envelope of a hash."""
         self._incidents = incidents
         self._obligations = obligations
         self._documents = documents
+        self._attestations = attestations
         self._clock = clock
 
     def files(self, incident: str) -> Iterable[ExtraFile]:
@@ -49,29 +51,24 @@ class IncidentFiles:
         for one in owed:
             path = f"obligations/{one.obligation}.list.jsonl"
             yield ExtraFile(path, self._list(one.obligation), one.deliveries)
+            if one.attestation is not None:
+                # As it was signed: its hash and key stand in obligation.attested, and anybody can check the signature.
+                path = f"obligations/{one.obligation}.attestation.json"
+                yield ExtraFile(path, [_indented(self._attestations(one.attestation))])
 
     def seqs(self, incident: str) -> Iterable[int]:
         """The numbers of the entries of the deliveries that the incident's last finding set holds."""
-        made = self._incidents.assessment(incident)
-        if made is not None:
-            for exposed in self._exposed(made):
-                yield from exposed.seqs
+        return delivery_seqs(self._incidents, incident)
 
     def _frozen(self, incident: str) -> Iterator[ExtraFile]:
         """The last finding set: the lines that ``findings_root`` is over, to the byte, and whom it affects, by tag."""
         made = self._incidents.assessment(incident)
         if made is None:
             return
-        lines = (encode_line(exposed) + b"\n" for exposed in self._exposed(made))
+        lines = (encode_line(exposed) + b"\n" for exposed in _exposed(self._incidents, made))
         yield ExtraFile("incident/findings.jsonl", lines, made.findings)
         people = (_line(asdict(person)) for person in self._people(made))
         yield ExtraFile("incident/people.jsonl", people, made.people)
-
-    def _exposed(self, made: Assessment) -> Iterator[ExposedDelivery]:
-        load, after = self._incidents.deliveries, -1
-        while rows := load(made.incident, made.revision, after=after, limit=_ROWS_AT_ONCE):
-            yield from rows
-            after = rows[-1].position
 
     def _people(self, made: Assessment) -> Iterator[AffectedPerson]:
         load, after = self._incidents.people, ""
@@ -83,6 +80,21 @@ class IncidentFiles:
         """The lines that the obligation's root is over, to the byte."""
         for line in self._obligations.stream_lines(obligation):
             yield line.line.encode("ascii") + b"\n"
+
+
+def delivery_seqs(incidents: Incidents, incident: str) -> Iterator[int]:
+    """The numbers of the entries of the deliveries that the last finding set of ``incident`` holds; none without one."""
+    made = incidents.assessment(incident)
+    if made is not None:
+        for exposed in _exposed(incidents, made):
+            yield from exposed.seqs
+
+
+def _exposed(incidents: Incidents, made: Assessment) -> Iterator[ExposedDelivery]:
+    after = -1
+    while rows := incidents.deliveries(made.incident, made.revision, after=after, limit=_ROWS_AT_ONCE):
+        yield from rows
+        after = rows[-1].position
 
 
 def _row(one: Obligation) -> dict[str, Any]:

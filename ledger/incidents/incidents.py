@@ -46,6 +46,15 @@ class Opened:
     is_assessed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A cause of ``findings`` exposures; ``incident`` is the one that is open, None where one would be opened."""
+
+    cause: Cause
+    findings: int
+    incident: Incident | None
+
+
 DEFAULT_CIRCUMSTANCES = Circumstances()
 
 
@@ -92,6 +101,17 @@ class IncidentDesk(Recorder):
             if incident is not None:
                 is_assessed = self._assess(incident, assessor, actor)
                 found.append(Opened(self.load(incident.incident), is_new, is_assessed))
+        return found
+
+    def propose(self, evidence: Evidence) -> list[Proposed]:
+        """What :meth:`open_from_findings` would open or assess anew, by cause; records nothing. Raises as that does."""
+        found = []
+        for cause, findings in sorted(sort_by_cause(evidence.verified).by_cause.items()):
+            known = self._incidents.load_of_cause(cause.name, cause.of or None)
+            if known and known[-1].status != "concluded":
+                found.append(Proposed(cause, len(findings), known[-1]))
+            elif not self._frozen_by(known).firsts.issuperset(map(first_entry, findings)):
+                found.append(Proposed(cause, len(findings), None))
         return found
 
     def open(self, cause: str, cause_of: str | None, actor: str, status: str = "suspected") -> Written:

@@ -71,7 +71,10 @@ class Refused:
 def next_state(obligation: Obligation, event: Event) -> ObligationState | Refused:
     """Where ``event`` moves ``obligation``, or why it does not."""
     sources, target = _FROM[event]
-    if obligation.state not in sources:
+    if event == "disputed" and obligation.state == "HELD" and obligation.held_from in sources:
+        # What is seen while a hold lasts is no less seen: it goes on held, and is disputed when it goes on.
+        target = "HELD"
+    elif obligation.state not in sources:
         wanted = ", ".join(state for state in STATES if state in sources)
         return Refused(f"the obligation is {obligation.state}; {event} follows {wanted}")
     if event == "disputed" and obligation.attestation is None:

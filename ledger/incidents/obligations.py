@@ -339,11 +339,14 @@ class ObligationDesk:
         )
 
     def _hold_of(self, obligation: Obligation) -> str:
-        """The hold that a held obligation waits for: while it is held its last entry is that of the holding."""
-        uid = f"obligation/{obligation.obligation}/{obligation.version}"
-        row = self._store.fetch_by_uids([uid]).get(uid)
-        entry: dict[str, Any] = {} if row is None else msgspec.json.decode(row.data)
-        return str(entry.get("hold", ""))
+        """The hold that a held obligation waits for: that of its last holding."""
+        for version in range(obligation.version, 0, -1):
+            uid = f"obligation/{obligation.obligation}/{version}"
+            row = self._store.fetch_by_uids([uid]).get(uid)
+            entry: dict[str, Any] = {} if row is None else msgspec.json.decode(row.data)
+            if entry.get("kind") == "obligation.held":
+                return str(entry["hold"])
+        return ""
 
     def resume(self, obligation: Obligation, actor: str, ended_ms: int | None = None) -> Obligation:
         """Go on where it stood before the hold; the deadlines are later by as long as it lasted. Raises as above.

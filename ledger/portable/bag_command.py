@@ -16,7 +16,8 @@ LIMITS = (
     "That what an entry says is true, or that all that happened was recorded.",
     "That the index which the log signed is the true one: auditors and monitors find out, who replay the log.",
     "That everybody is shown this same log: compare the checkpoint with the one that others hold.",
-    "Files that others than the log state (incident, obligations, README, dictionary): they are those that were approved.",
+    "That a filter by kind, time or incident left nothing out: keys that are counted, and stretches of the log, show that.",
+    "What others than the log say (the incident's documents, states of obligations, README): it is what was approved.",
 )
 
 

@@ -67,8 +67,10 @@ def check_export(name: str, vkey: str | None) -> int:
     # What is checked may be the directory that this lies in, and nothing is written to that.
     sys.dont_write_bytecode = True
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - as above
-    status: int = import_module("verify_bag").check_directory(name, vkey)
-    return status
+    try:
+        return int(import_module("verify_bag").check_directory(name, vkey))
+    except ImportError:
+        raise UsageError("exports are checked by verify_bag.py, which has to lie beside this file") from None
 
 
 def read_file(name: str) -> bytes:

@@ -589,7 +589,8 @@ def main():  # Check the file that the arguments name
     sys.stdout.write(escape('\n'.join(lines) + '\n')); return 0
 def check_export(name, vkey):  # Check the export in the directory name by verify_bag.py, which lies beside this file
     sys.dont_write_bytecode = True; sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    status = import_module('verify_bag').check_directory(name, vkey); return status
+    try: return int(import_module('verify_bag').check_directory(name, vkey))
+    except ImportError: raise UsageError('exports are checked by verify_bag.py, which has to lie beside this file') from None
 def read_file(name):  # The bytes of the file name, one too many of a file that is too long
     if name == '-': return sys.stdin.buffer.read(FILE_BYTES_MAX + 1)
     with open(name, 'rb') as opened: return opened.read(FILE_BYTES_MAX + 1)

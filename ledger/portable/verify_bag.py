@@ -9,9 +9,9 @@ from itertools import islice
 from verify import (
     CosignerKey, DEPTH_MAX, EMPTY_ROOT, ENTRY, ENTRY_BYTES_MAX, FormatError, HASH, HASH_BYTES, INTEGER_MAX, KeyRow, LedgerError, LogKey,
     MAP_PROOF, OPENING, Opening, ProofError, ROW, SealedIndex, SignatureError, _ENCODER, _map_proof_of, _new_node, _read_seal, check_inclusion,
-    check_map_proof, check_openings, code_of, decode, decode_base64, decode_file, decode_utf8, encode_file, escape, hash_leaf, hash_node,
-    index_keys, key_leaf_hash, leaf_hash, open_checkpoint, parse_decimal, parse_hex, parse_lines, parse_tlog_proof, parse_vkey, read_shape,
-    refused_as, shown, verify_ed25519
+    check_map_proof, check_openings, code_of, decode, decode_base64, decode_file, decode_utf8, encode_base64, encode_file, encode_utf8, escape,
+    hash_leaf, hash_node, index_keys, key_leaf_hash, leaf_hash, open_checkpoint, parse_hex, parse_lines, parse_tlog_proof, parse_vkey,
+    read_shape, refused_as, shown, verify_ed25519
 )
 
 # core.canonical: Canonical bytes of a JSON object (ledger format, section 1.1): RFC 8785 restricted until nothing is left to choose
@@ -94,6 +94,11 @@ def keys_of(wanted):  # The index keys that wanted asks for, ascending
 def is_narrowed(wanted):  # Whether wanted may leave out entries that carry a key which it asks for
     bounds = (wanted.kinds, wanted.at_from, wanted.at_to, wanted.recorded_from, wanted.recorded_to)
     return any((bound is not None for bound in (*bounds, wanted.seq_from, wanted.seq_to)))
+def stretch_of(wanted, tree_size):  # The entries of the first tree_size that wanted selects, where nothing but their numbers decides
+    bounds = (wanted.kinds, wanted.at_from, wanted.at_to, wanted.recorded_from, wanted.recorded_to)
+    if keys_of(wanted) or wanted.incident is not None or any((bound is not None for bound in bounds)): return None
+    end = tree_size if wanted.seq_to is None else min(tree_size, wanted.seq_to)
+    return range(wanted.seq_from or 0, max(wanted.seq_from or 0, end))
 def is_within(wanted, members):  # Whether the entry with members is within the bounds of wanted, whatever it is about
     if wanted.kinds is not None and members.get('kind') not in wanted.kinds: return False
     return _is_between(members.get('seq'), wanted.seq_from, wanted.seq_to) and _is_between(members.get('at'), wanted.at_from,
@@ -127,7 +132,7 @@ EXPORT = {'v': int, 'export': str, 'origin': str, 'vkey': str, 'cosigners': [str
         'proofs': str, 'kinds': [{'kind': str, 'count': int}], 'keys': [{'key': str, 'claim': str, 'recorded': int, 'shown': int}],
         'files': [{'path': str, 'bytes': int, 'rows?': int, 'sha256': HASH}]}
 STATEMENT = {'approved_by': str, 'custody': HASH, 'export': str, 'manifest': HASH, 'requested_by': str}
-_match_commitment = re.compile('[0-9a-f]{64}').fullmatch; _match_oxum = re.compile('^Payload-Oxum: ([0-9]+)\\.([0-9]+)$', re.MULTILINE).search
+_match_commitment = re.compile('[0-9a-f]{64}').fullmatch
 def read_manifest(data):  # The manifest whose file is exactly data, with its filter as a :class:`Filter`
     read = read_shape(decode_file(data), EXPORT, 'export.json')
     if read['v'] != 1 or read['proofs'] not in (EACH, TOGETHER): raise FormatError('export.json is of a version that is not known here')
@@ -145,11 +150,28 @@ def parse_hashes(data):  # The SHA-256 of files by their names, as :func:`format
     for line in parse_lines(decode_utf8(data)): text, _, path = line.partition('  '); hashes[path] = parse_hex(text, 32)
     if format_hashes(hashes) != data: raise FormatError('a list of hashes of the bag is not in order')
     return hashes
-def read_oxum(data):  # How many bytes in how many files bag-info.txt says that the bag holds
-    found = _match_oxum(decode_utf8(data))
-    if not found: raise FormatError('bag-info.txt has no Payload-Oxum')
-    return (parse_decimal(found[1]), parse_decimal(found[2]))
+def format_info(manifest, sizes_bytes):  # bag-info.txt of the export with this manifest, whose files below data/ have these sizes
+    told = {'Bag-Software-Agent': 'grantledger', 'External-Identifier': manifest['export'],
+            'External-Description': f"Export of the log {manifest['origin']}", 'Internal-Sender-Identifier': manifest['case'],
+            'Payload-Oxum': f'{sum(sizes_bytes)}.{len(sizes_bytes)}'}
+    lines = [name + ': ' + ' '.join(value.splitlines()) + '\n' for name, value in told.items()]; return encode_utf8(''.join(lines))
 def _is_commitment(value): return isinstance(value, str) and _match_commitment(value) is not None
+# core.bag_lists: Lists that entries commit to and do not hold: an incident's finding set, what a developer has to delete (section 5.5)
+FINDING_SET = 'data/incident/findings.jsonl'; OBLIGATIONS, LIST = 'data/obligations/', '.list.jsonl'
+class StatedLists:  # The roots that entries state as they go by
+    def __init__(self): self._roots = {}
+    def add(self, wanted, members):  # Take note of the entry with members, where it is about the incident that wanted asks for
+        if wanted.incident is None or members.get('incident') != wanted.incident: return
+        if members.get('kind') == 'incident.assessed': self._roots[FINDING_SET] = members.get('findings_root')
+        elif members.get('kind') == 'obligation.opened':
+            self._roots[f"{OBLIGATIONS}{members.get('obligation')}{LIST}"] = members.get('list_root')
+    def check(self, path, lines, wanted):  # Raise ProofError where path is such a list, and its lines are not those that an entry states
+        if path != FINDING_SET and (not (path.startswith(OBLIGATIONS) and path.endswith(LIST))): return
+        stated = self._roots.get(path)
+        if stated is None and is_narrowed(wanted): return
+        tree = Frontier()
+        for line in lines: tree.append_subtree(0, hash_leaf(line))
+        if stated != tree.root().hex(): raise ProofError(f'{path} is not the list that an entry states the root of', 'VIEW_MISMATCH')
 # core.cells: Cells of a table as text that a spreadsheet shows and does not run (RFC 4180
 _match_formula = re.compile('[ ]*[=+@\t\r\n-]').match; _insert_inside = re.compile('([;\t\r\n][ ]*)(?=[=+@-])').sub
 _search_odd = re.compile('^[ ]*[=+@\t\r\n-]|[",;\t\r\n]').search; _search_special = re.compile('[",;\t\r\n]').search
@@ -246,7 +268,7 @@ class EntriesCheck:  # Checks the entries of an export against its manifest (as 
         self._timeline = ExpectedLines(timeline, 'timeline.jsonl'); self._openings = LinesBySeq(openings, OPENING, 'openings.jsonl')
         self._redactions = LinesBySeq(redactions, REDACTION, 'redactions.jsonl'); self._wanted = frozenset(keys_of(self._filter))
         self.keys = {key: KeyCount() for key in self._wanted}; self.count = 0; self.first_seq = 0; self.last_seq = -1; self.kinds = {}
-        self.spans = {}
+        self.spans = {}; self.lists = StatedLists()
     def run(self, entries):  # Check all of entries, their canonical bytes
         self._table.expect(','.join(COLUMNS))
         for data in entries: self._check(data)
@@ -281,6 +303,7 @@ class EntriesCheck:  # Checks the entries of an export against its manifest (as 
     def _count(self, seq, members, leaf):
         if self.count == 0: self.first_seq = seq
         self.count += 1; kind = str(members.get('kind')); self.kinds[kind] = self.kinds.get(kind, 0) + 1; note_spans(self.spans, members)
+        self.lists.add(self._filter, members)
         if not is_within(self._filter, members): raise ProofError(f'entry {seq} is not one that the filter selects', 'NOT_SELECTED')
         is_linked = self._filter.incident is not None
         if not is_linked and (not is_about(self._filter, self._wanted, members)):
@@ -326,6 +349,9 @@ class Envelope(namedtuple('Envelope', 'payload_type statement signature')):  # A
 def pre_auth(payload_type, statement):  # The bytes that are signed for statement
     payload, kind = encode(dict(statement)), payload_type.encode('ascii')
     return b'%b %d %b %d %b' % (_PREFIX, len(kind), kind, len(payload), payload)
+def format_envelope(envelope, key_id):  # The envelope as a JSON object
+    return {'payload': encode_base64(encode(envelope.statement)), 'payloadType': envelope.payload_type, 'signatures': [{'keyid': key_id,
+            'sig': encode_base64(envelope.signature)}]}
 def parse_envelope(stated):  # The envelope in a JSON value
     if not isinstance(stated, dict) or set(stated) != {'payload', 'payloadType', 'signatures'}:
         raise FormatError('an envelope has the members payload, payloadType and signatures')
@@ -351,6 +377,7 @@ def check_bag(files, known, verify):  # Check the export whose files are files
     entries = EntriesCheck(manifest, opened.checkpoint, manifest['checkpoint'].encode(), map_size, files.lines(INCLUSION), views,
             files.lines(OPENINGS), files.lines(REDACTIONS))
     entries.run(files.lines(ENTRIES)); check_claims(manifest, rows, entries)
+    for path in sorted(files.digests): entries.lists.check(path, files.lines(path), manifest['filter'])
     is_contiguous = entries.count == entries.last_seq - entries.first_seq + 1
     return CheckedBag(manifest, opened, map_size, known.vkey is not None, approved_by, is_contiguous, entries.first_seq)
 def check_frame(files, known, verify):  # The manifest, the log's key and who approved, where every file is the approved one
@@ -363,6 +390,9 @@ def check_frame(files, known, verify):  # The manifest, the log's key and who ap
     manifest_hash = sha256(data).digest()
     if known.manifest not in (None, manifest_hash): raise ProofError('export.json is not the one that was asked for', 'MANIFEST_CHANGED')
     approved_by = None if known.is_draft else check_approval(files, manifest, manifest_hash, key); check_listed(files, manifest)
+    sizes = [files.digests[path][1] for path in files.digests if path.startswith('data/')]
+    if files.read('bag-info.txt') != format_info(manifest, sizes):
+        raise ProofError('bag-info.txt says something else than export.json', 'FILE_CHANGED')
     return (manifest, key, approved_by)
 def check_bagit(files):  # Raise unless the files are a BagIt 1.0 bag with just the files that it lists, unchanged (RFC 8493, section 3)
     check_paths(files.digests)
@@ -376,12 +406,12 @@ def check_bagit(files):  # Raise unless the files are a BagIt 1.0 bag with just 
         raise ProofError(f'{shown(path)} is missing, or is not listed', 'FILE_UNLISTED')
     for path in sorted(listed):
         if files.digests[path][0] != listed[path]: raise ProofError(f'{path} was changed', 'FILE_CHANGED')
-    sizes = [files.digests[path][1] for path in payload]
-    if read_oxum(files.read('bag-info.txt')) != (sum(sizes), len(sizes)):
-        raise ProofError('the bag holds more or less than it says', 'FILE_UNLISTED')
 def check_approval(files, manifest, manifest_hash, key):  # Who approved this manifest
     if SIGNATURE not in files.digests or CUSTODY not in files.digests: raise ProofError('nobody has approved this export', 'NOT_APPROVED')
-    envelope = parse_envelope(decode_file(files.read(SIGNATURE))); statement = read_shape(envelope.statement, STATEMENT, 'the signed statement')
+    data = files.read(SIGNATURE); envelope = parse_envelope(decode_file(data))
+    if encode_file(format_envelope(envelope, key.key_id.hex())) != data:
+        raise FormatError('export.dsse.json names another key, or is not in the one form that it can have')
+    statement = read_shape(envelope.statement, STATEMENT, 'the signed statement')
     if envelope.payload_type != STATEMENT_TYPE or not key.verify(envelope.signed_bytes(), envelope.signature):
         raise SignatureError("the log's key did not sign this export")
     if (statement['manifest'], statement['export']) != (manifest_hash, manifest['export']):
@@ -438,6 +468,9 @@ def check_claims(manifest, rows, entries):  # Raise unless the manifest's counts
     stated = (list(manifest['kinds']), manifest['entries'], manifest['at'], manifest['recorded_at'])
     if stated != (kinds, entries.count, entries.spans.get('at'), entries.spans.get('recorded_at')):
         raise ProofError('export.json counts other entries than there are', 'COUNTS_WRONG')
+    stretch = stretch_of(manifest['filter'], manifest['tree_size'])
+    if stretch is not None and entries.count != len(stretch):
+        raise ProofError('these are not all entries that the filter selects', 'INDEX_OMISSION')
     claims = {item['key']: item for item in manifest['keys']}
     if sorted(claims) != sorted(rows) or len(claims) != len(manifest['keys']):
         raise ProofError('export.json claims something about other keys', 'COUNTS_WRONG')
@@ -493,8 +526,9 @@ def open_plain(name):  # The file name opened to be read, where it is a plain on
 # portable.bag_command: What the portable checker says about an export: the second of its two files, for directories (exports, section 5.5)
 LIMITS = ('That what an entry says is true, or that all that ' 'happened was recorded.', 'That the index which the log signed is the true one: '
         'auditors and monitors find out, who replay the log.', 'That everybody is shown this same log: compare the '
-        'checkpoint with the one that others hold.', 'Files that others than the log state (incident, obligations, '
-        'README, dictionary): they are those that were approved.')
+        'checkpoint with the one that others hold.', 'That a filter by kind, time or incident left nothing '
+        'out: keys that are counted, and stretches of the ' 'log, show that.', "What others than the log say (the incident's documents, "
+        "states of obligations, README): it is what was approved.")
 def check_directory(name, vkey):  # Check the export in the directory name under the log key vkey, say what it shows
     try: checked = check_bag(DirectoryFiles(name), KnownBag(vkey), verify_ed25519)
     except OSError as error: sys.stderr.write(escape(f'error: {error}\n')); return 2

@@ -16,8 +16,8 @@ ExportState = Literal["requested", "approved", "rejected", "sealed"]
 class Export:
     """One export: ``manifest`` is the SHA-256 of its data/export.json in hex, ``query`` its filter as JSON.
 
-    ``requested_seq`` and ``approved_seq`` are the entries that say so; ``file_sha256`` and ``file_bytes`` are of the sealed
-    file, where there is one.
+    ``recipients`` are X25519 keys in hex with spaces between; ``requested_by`` made it, ``decided_by`` approved or rejected
+    it. ``file_sha256`` and ``file_bytes`` are of the sealed file, where there is one.
     """
 
     export: str
@@ -85,9 +85,8 @@ class ExtraFiles(Protocol):
 class FieldOpener(Protocol):
     """What knows the values behind some commitments."""
 
-    @property
-    def fields(self) -> frozenset[str]:
-        """The members that it may know of; any other is withheld because nobody asked for it."""
+    def may_know(self, members: Mapping[str, Any], field: str) -> bool:
+        """Whether it is about the commitment ``field`` of the entry with ``members``; others nobody asked for."""
         ...
 
     def open(self, entries: Sequence[Mapping[str, Any]]) -> Iterable[Opening]:

@@ -6,7 +6,7 @@ a destruction has come, and people's words, sealed. Rows about holds change with
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -80,8 +80,10 @@ class PrivacyBook(Protocol):
         """The erasure of this id."""
         ...
 
-    def load_erasures(self, states: Iterable[ErasureState]) -> Sequence[Erasure]:
-        """Those in one of ``states``, by age."""
+    def load_erasures(
+        self, states: Iterable[ErasureState], after: str = "", count_max: int | None = None
+    ) -> Sequence[Erasure]:
+        """Those in one of ``states``, by age, from the one behind ``after`` on; at most ``count_max``, all for None."""
         ...
 
     def load_open(self, account: str) -> Erasure | None:
@@ -174,8 +176,8 @@ class OpenCopies(Protocol):
         """How many say so of ``account`` (a tag)."""
         ...
 
-    def forget(self, account: str) -> Forgotten:
-        """Remove those that say so of ``account`` (a tag), durably. May be repeated, and is, where one was busy."""
+    def forget(self, accounts: Collection[str]) -> Forgotten:
+        """Remove those that say so of any of ``accounts`` (tags), durably. May be repeated, and is, where one was busy."""
         ...
 
 

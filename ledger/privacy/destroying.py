@@ -4,8 +4,9 @@
 
     wait      no permit of the account can start any more; it was called off when the entry became durable
     vault     tag mapping and subject key destroyed, the id marked: every body and commitment is unreadable from here on
-    copies    bags of exports that say in clear who it was are removed; one that somebody works on is waited for
-    purge     every row about the account, table by table                                           -> erased
+    purge     every row about the account, table by table
+    copies    bags of exports that say in clear who it was are removed; one that somebody works on
+              is waited for                                                                         -> erased
     clean     the database's files rewritten, so that nothing deleted lies in them any more         -> clean
     sweep     a while later once more, for what was on its way in another process                   -> done
 
@@ -14,8 +15,8 @@ if the process dies                       then
 ========================================  =====================================================================
 before the vault's row is destroyed       the entry claims what is not so yet; it is seen to at the next start, before
                                           anything is served, and every minute
-between vault and bags, or among bags     a bag may still say who it was, and goes likewise
 between vault and rows, or among rows     what is left is unreadable, and goes likewise
+between rows and bags, or among bags      a bag may still say who it was, and goes likewise
 before the files are rewritten            deleted bytes may lie in them; likewise
 ========================================  =====================================================================
 
@@ -34,7 +35,15 @@ import structlog
 
 from ledger.gateway.inflight import InFlight
 from ledger.ports import Clock, EntryStore
-from ledger.ports.privacy import Eraser, Erasure, OpenCopies, PrivacyBook, SubjectEraser, Suppressions
+from ledger.ports.privacy import (
+    Eraser,
+    Erasure,
+    Forgotten,
+    OpenCopies,
+    PrivacyBook,
+    SubjectEraser,
+    Suppressions,
+)
 from ledger.sequencer.sequencer import Sequencer
 
 SWEPT_AFTER_MS = 120_000
@@ -146,6 +155,9 @@ class Destroyer:
         self._vault.suppress(self._suppressions.load())
         erased = self._sequencer.look(lambda history, _now_ms: dict(history.holds.erased))
         tags = list(erased)
+        # Files may have been put back from a backup as well, or alone.
+        if tags and (again := self._copies.forget(tags)) != Forgotten(0):
+            log.info("erasure.copies_removed_again", copies=again.copies, is_busy=again.is_busy)
         known: list[str] = []
         for start in range(0, len(tags), TAGS_AT_ONCE):
             known += self._vault.account_of(tags[start : start + TAGS_AT_ONCE])
@@ -189,11 +201,11 @@ class Destroyer:
         self._reached("erasure.marked")
         self._vault.erase([account])
         self._reached("erasure.key_destroyed")
-        # Behind the vault: what is made from here on cannot say any more who it was.
-        forgotten = self._copies.forget(account)
-        self._reached("erasure.copies_removed")
         gone = self._eraser.purge(account)
         self._reached("erasure.purged")
+        # Behind the vault: what is made from here on cannot say any more who it was.
+        forgotten = self._copies.forget([account])
+        self._reached("erasure.copies_removed")
         return {**gone, COPIES: forgotten.copies}, forgotten.is_busy
 
     def _sweep(self) -> int:

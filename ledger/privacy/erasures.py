@@ -293,9 +293,11 @@ class Erasures:
             raise ConflictError(f"the erasure {found.erasure} was withdrawn: ask for it again")
         return False
 
-    def load_all(self, states: Sequence[ErasureState]) -> Sequence[Erasure]:
-        """The erasures in one of ``states``, by age."""
-        return self._book.load_erasures(states)
+    def load_all(
+        self, states: Sequence[ErasureState], after: str = "", count_max: int | None = None
+    ) -> Sequence[Erasure]:
+        """The erasures in one of ``states``, by age, from the one behind ``after`` on; at most ``count_max``."""
+        return self._book.load_erasures(states, after, count_max)
 
     def load(self, erasure: str) -> Erasure:
         """The erasure of this id; raises UsageError where there is none."""

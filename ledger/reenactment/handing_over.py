@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from ledger.core.export_filter import Filter
-from ledger.exports.desk import Question
+from ledger.exports.parts import Question
 from ledger.exports.sealed_file import open_files
 from ledger.reenactment.places import Places
 from ledger.vault.recipients import NaclSealing

@@ -23,6 +23,7 @@ from ledger.store.privacy_tables import ErasureRow, HoldRow
 from ledger.store.purges import CONTACTS, PURGES, Purge
 from ledger.store.rows import rows_of
 from ledger.store.statements import (
+    INTEGER_MAX,
     ChangeStatement,
     Value,
     asked,
@@ -109,7 +110,9 @@ class SqlPrivacy:
         self._rows = rows_of(engine)
         self._load_erasures = text(
             f"SELECT {_ERASURE} FROM privacy_erasures WHERE state IN (SELECT value FROM {asked(engine, 'states')}) "
-            "ORDER BY requested_at_ms, erasure"
+            "AND (:after = '' OR (requested_at_ms, erasure) > (SELECT its.requested_at_ms, its.erasure "
+            "FROM privacy_erasures AS its WHERE its.erasure = :after)) "
+            "ORDER BY requested_at_ms, erasure LIMIT :count_max"
         )
 
     def add_erasure(self, erasure: Erasure) -> Erasure:
@@ -126,9 +129,18 @@ class SqlPrivacy:
         rows = fetch(self._engine, "reading an erasure", _LOAD_ERASURE, erasure=erasure)
         return Erasure(*rows[0]) if rows else None
 
-    def load_erasures(self, states: Iterable[ErasureState]) -> Sequence[Erasure]:
-        """Those in one of ``states``, by age."""
-        found = fetch(self._engine, "reading erasures", self._load_erasures, states=each_of(states))
+    def load_erasures(
+        self, states: Iterable[ErasureState], after: str = "", count_max: int | None = None
+    ) -> Sequence[Erasure]:
+        """See :meth:`ledger.ports.privacy.PrivacyBook.load_erasures`."""
+        found = fetch(
+            self._engine,
+            "reading erasures",
+            self._load_erasures,
+            states=each_of(states),
+            after=after,
+            count_max=INTEGER_MAX if count_max is None else count_max,
+        )
         return [Erasure(*row) for row in found]
 
     def decide(self, erasure: str, state: ErasureState, decided_by: str, at_ms: int) -> Change:

@@ -61,6 +61,8 @@ KEPT: Mapping[str, str] = MappingProxyType(
         "service_obligation_lines.account": "what a developer has to delete: the list's root stands in the log",
         "service_exports.query": "what an export was asked about: its hash stands in the log",
         "privacy_erasures.account": "who was erased, by whom, and when: as the log has it",
+        "privacy_erasures.requested_by": "likewise, where it was the person",
+        "privacy_erasures.decided_by": "likewise, where the person took it back",
         "privacy_holds.account": "who must not be erased: as the log has it",
     }
 )

@@ -13,11 +13,13 @@ from ledger.vault.commitments import salt_of
 class IdentityOpener:
     """Opens the commitments of registrations, as far as ``vault`` still knows the account."""
 
-    fields = frozenset({"identity"})
-
     def __init__(self, vault: Vault) -> None:
         """Nothing is read yet."""
         self._vault = vault
+
+    def may_know(self, members: Mapping[str, Any], field: str) -> bool:
+        """Of registrations, who is registered."""
+        return field == "identity" and "account" in members
 
     def open(self, entries: Sequence[Mapping[str, Any]]) -> Iterable[Opening]:
         """The platform's id of each account that ``entries`` register; none of one that was erased."""

@@ -125,6 +125,11 @@ def format_recipient(public_key: bytes) -> str:
 
 def parse_recipient(text: str) -> bytes:
     """The X25519 key that ``text`` writes; UsageError for anything else, and for keys that hide nothing."""
+    if text.strip().startswith(PRIVATE_PREFIX):
+        raise UsageError(
+            "this is a recipient's private key, which nobody else may have: ask for the public one, which "
+            "`grantledger export keygen` shows, and for another pair"
+        )
     try:
         key = parse_hex(text.strip().removeprefix(PUBLIC_PREFIX), KEY_BYTES)
         # A key of low order gives everybody the same shared secret; the library refuses it here.

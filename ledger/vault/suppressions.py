@@ -11,6 +11,7 @@ was not destroyed then, and its mark is written again.
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 from collections.abc import Iterable
@@ -41,7 +42,8 @@ class SuppressionFile:
             # One write at the end of the file, whoever else writes; the line feed before it ends one that was cut short.
             descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, lines)
+                if os.write(descriptor, lines) != len(lines):
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)

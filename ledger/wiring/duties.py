@@ -172,6 +172,7 @@ class Duties:
             sequencer=service.ledger.sequencer,
             store=service.ledger.store,
             obligations=self._obligations,
+            incidents=self._incidents,
             moves=self.moves,
             clock=service.clock,
             wait_for_permits=lambda developer: service.inflight.wait_until_clear(developer=developer),

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ledger.core.note import Verifier, format_vkey
 from ledger.exports.checking import BagChecking
-from ledger.exports.desk import ExportDesk, ExportParts
+from ledger.exports.desk import ExportDesk
+from ledger.exports.parts import ExportParts
 from ledger.exports.places import Places
+from ledger.exports.views import Looks, Views
+from ledger.incidents.export_files import delivery_seqs
+from ledger.incidents.word_opening import WordOpener
 from ledger.ports.exports import ExtraFiles
 from ledger.store.exports import SqlExports
+from ledger.store.incidents import SqlIncidents
 from ledger.vault.ed25519 import verify_ed25519
 from ledger.vault.identity_opening import IdentityOpener
 from ledger.vault.recipients import NaclSealing
+from ledger.wiring.proving import is_recorded
 
 if TYPE_CHECKING:
     from ledger.settings import Settings
@@ -64,7 +71,32 @@ def make_export_desk(ledger: Ledger, extra: ExtraFiles | None = None) -> ExportD
             verifiers=verifiers,
             clock=ledger.clock,
             randomness=ledger.randomness,
-            openers={"identities": IdentityOpener(ledger.vault)},
+            openers={
+                "identities": IdentityOpener(ledger.vault),
+                "words": WordOpener(SqlIncidents(ledger.engine)),
+            },
+            looks=_make_looks(ledger),
             extra=extra,
         )
     )
+
+
+def make_views(ledger: Ledger) -> Views:
+    """What opens tables of the entries of ``ledger``."""
+    return Views(
+        sequencer=ledger.sequencer,
+        store=ledger.store,
+        index=ledger.proofs,
+        looks=_make_looks(ledger),
+        linked=partial(delivery_seqs, SqlIncidents(ledger.engine)),
+    )
+
+
+def _make_looks(ledger: Ledger) -> Looks:
+    def is_registered(tag: str) -> bool:
+        if ledger.vault.account_of([tag]):
+            return True
+        # Somebody who was erased has no row any more, and entries all the same.
+        return ledger.store.load_checkpoint() is not None and is_recorded(ledger, tag)
+
+    return Looks(ledger.randomness, is_registered)

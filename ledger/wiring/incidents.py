@@ -69,7 +69,13 @@ class IncidentParts:
     @cached_property
     def export_files(self) -> IncidentFiles:
         """What exports of incidents hold beside entries."""
-        return IncidentFiles(self.book, self._others()[1], self.document, self._service.clock)
+        return IncidentFiles(
+            self.book,
+            self._others()[1],
+            self.document,
+            self._service.duties.attestations.open,
+            self._service.clock,
+        )
 
     @cached_property
     def _documents(self) -> IncidentDocuments:

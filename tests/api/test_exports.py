@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
 import json
@@ -11,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pyarrow.parquet as pq
 import pytest
 
 from ledger.core import canonical
 from ledger.core.export_filter import Filter
-from ledger.exports.desk import Question
+from ledger.exports.parts import Question
 from ledger.exports.sealed_file import open_files
 from ledger.gateway.tokens import Issuing
 from ledger.vault.recipients import NaclSealing
@@ -95,7 +97,19 @@ def test_a_regulator_sees_what_is_sealed_and_others_everything(
 @pytest.mark.parametrize("role", ["platform", "developer", "person"])
 def test_nobody_else_sees_any(office: Office, role: str) -> None:
     with office.client(role, "" if role == "platform" else "somebody") as client:
-        for path in ("/v1/exports", "/v1/exports/x-sealed", "/v1/exports/x-sealed/file", "/v1/stream"):
+        for path in (
+            "/v1/exports",
+            "/v1/exports/x-sealed",
+            "/v1/exports/x-sealed/file",
+            "/v1/stream",
+            "/v1/table",
+        ):
+            assert client.get(path).status_code == 403
+
+
+def test_a_regulator_gets_what_was_approved_and_not_the_whole_log(office: Office) -> None:
+    with office.client("regulator") as client:
+        for path in ("/v1/stream", "/v1/table", "/v1/table?format=parquet"):
             assert client.get(path).status_code == 403
 
 
@@ -143,6 +157,64 @@ def test_a_stream_goes_on_where_its_cursor_stands(office: Office, form: str) -> 
             cursor = answer.headers["x-ledger-next"]
     numbers = [event["metadata"]["sequence"] if form == "ocsf" else int(event["id"]) for event in events]
     assert numbers[:size] == list(range(size))
+
+
+def test_a_cursor_that_is_beyond_the_log_is_told_so(office: Office) -> None:
+    with office.client("auditor") as client:
+        answer = client.get("/v1/stream", params={"from": office.world.service.ledger.store.size() + 100})
+        assert (answer.status_code, "of another log" in answer.text) == (422, True)
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "parquet"])
+def test_a_table_over_http_has_every_entry(office: Office, form: str) -> None:
+    store = office.world.service.ledger.store
+    with office.client("auditor") as client:
+        size = store.size()
+        answer = client.get("/v1/table", params={"format": form})
+        assert answer.headers["content-disposition"] == f'attachment; filename="entries.{form}"'
+        assert answer.headers["cache-control"] == "no-store"
+    if form == "csv":
+        found = [int(row["seq"]) for row in csv.DictReader(io.StringIO(answer.text, newline=""))]
+    elif form == "jsonl":
+        found = [json.loads(line)["seq"] for line in answer.text.splitlines()]
+    else:
+        found = pq.read_table(io.BytesIO(answer.content)).column("seq").to_pylist()
+    assert found[:size] == list(range(size))
+
+
+def test_a_look_by_a_table_over_http_is_recorded_before_it_is_shown(office: Office) -> None:
+    tag = office.entries("account.registered")[0]["account"] if office.entries("account.registered") else ""
+    developer = office.entries("developer.registered")[0]["developer"]
+    before = len(office.entries("access.viewed"))
+    params = {"format": "jsonl", "developer": developer, "kind": "access.viewed", "purpose": "audit-7"}
+    with office.client("auditor") as client:
+        answer = client.get("/v1/table", params=params)
+        if tag:
+            client.get("/v1/table", params={"account": tag})
+    looks = office.entries("access.viewed")[before:]
+    assert [look.get("developer") or look["account"] for look in looks] == [
+        developer,
+        *([tag] if tag else []),
+    ]
+    assert (looks[0]["purpose"], looks[0]["actor"].split(":")[0]) == ("audit-7", "auditor")
+    assert json.loads(answer.text.splitlines()[-1])["seq"] == looks[0]["seq"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "format=xls",
+        "account=nobody",
+        "kind=no.kind",
+        "at_from=yesterday",
+        "seq_from=-1",
+        "pair=x",
+        "purpose=a%20b",
+    ],
+)
+def test_a_table_that_cannot_be_is_refused(office: Office, query: str) -> None:
+    with office.client("auditor") as client:
+        assert client.get(f"/v1/table?{query}").status_code == 422
 
 
 @pytest.mark.parametrize("query", ["format=cef", "from=-1", "limit=0", "limit=10001", "from=x"])

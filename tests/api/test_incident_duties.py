@@ -93,6 +93,19 @@ def test_the_platform_hands_over_addresses_of_those_that_are_known(world: Duties
     assert ok(platform("PUT", "/v1/contacts", json={"contacts": contacts})) == {"kept": 1, "unknown": 1}
 
 
+def test_one_address_that_is_none_keeps_none_of_the_call(world: DutiesWorld) -> None:
+    platform, other = caller(world, "platform"), world.service.vault.find([OTHERS[0]])[OTHERS[0]].tag
+    world.duties.contacts.forget(other, "email")
+    contacts = [
+        {"account": OTHERS[0], "email": "a@a.example"},
+        {"account": OTHERS[1], "email": "secret-word"},
+    ]
+    refused = platform("PUT", "/v1/contacts", json={"contacts": contacts})
+    assert (refused.status_code, "contacts[1]" in refused.text) == (422, True)
+    assert "secret-word" not in refused.text
+    assert world.duties.contacts.media_of([other]) == {}
+
+
 def test_operators_queue_and_onlookers_count(world: DutiesWorld) -> None:
     done = ok(caller(world, "operator")("POST", f"/v1/incidents/{INCIDENT}/notices"))
     assert done["people"] == 3

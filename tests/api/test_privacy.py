@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from api.routes.privacy import PAGE_ROWS
 from ledger.gateway.tokens import Issuing
 from ledger.ports.vault import Subject
 from tests.support.service_world import ServiceWorld
@@ -47,7 +48,7 @@ def test_a_person_asks_and_an_operator_carries_it_out(world: ServiceWorld, perso
     assert asked.json()["is_held"] is False
     assert own.get(ERASURE).json() == asked.json()
     erasure = asked.json()["erasure"]
-    (shown,) = [one for one in operator.get("/v1/erasures").json()["data"] if one["erasure"] == erasure]
+    (shown,) = [one for one in pages(operator) if one["erasure"] == erasure]
     assert (shown["account"], shown["requested_by"]) == (person.tag, f"account:{person.tag}")
     done = operator.post(f"/v1/erasures/{erasure}/approve")
     assert done.status_code == 200, done.text
@@ -66,7 +67,7 @@ def test_an_operator_reads_what_the_person_wrote_and_nobody_else_does(
     erasure = own.post(ERASURE, json={"words": WORDS}).json()["erasure"]
     read = operator.get(f"/v1/erasures/{erasure}")
     assert (read.status_code, read.json()["words"]) == (200, WORDS)
-    assert all("words" not in one for one in operator.get("/v1/erasures").json()["data"])
+    assert all("words" not in one for one in pages(operator))
     for role in ("platform", "auditor", "regulator"):
         assert client(world, role).get(f"/v1/erasures/{erasure}").status_code == 403
     assert own.get(f"/v1/erasures/{erasure}").status_code == 403
@@ -135,3 +136,32 @@ def test_an_unusable_body_is_refused(world: ServiceWorld, person: Subject, body:
 
 def test_an_unknown_request_is_not_found(world: ServiceWorld) -> None:
     assert client(world, "operator").post("/v1/erasures/er-none/approve").status_code == 404
+
+
+def test_requests_come_in_pages(world: ServiceWorld) -> None:
+    operator = client(world, "operator")
+    before = {one["erasure"] for one in pages(operator)}
+    made = [
+        world.service.privacy.erasures.request(
+            world.new_account(str(7_000_000 + number)), basis="request", requested_by="operator:ada"
+        ).erasure
+        for number in range(PAGE_ROWS + 3)
+    ]
+    seen = [one["erasure"] for one in pages(operator)]
+    assert len(seen) == len(set(seen))
+    assert set(seen) == before | set(made)
+    assert operator.get("/v1/erasures", params={"after": "er-none"}).json() == {"data": [], "next": None}
+    assert operator.get("/v1/erasures", params={"after": "../"}).status_code in (400, 422)
+
+
+def pages(operator: httpx.Client) -> list[dict[str, object]]:
+    """Everything that the list has."""
+    found: list[dict[str, object]] = []
+    after = None
+    while True:
+        page = operator.get("/v1/erasures", params={} if after is None else {"after": after}).json()
+        assert len(page["data"]) <= PAGE_ROWS
+        found += page["data"]
+        after = page["next"]
+        if after is None:
+            return found

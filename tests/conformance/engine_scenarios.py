@@ -272,7 +272,7 @@ def _an_erased_account_keeps_its_verdicts() -> tuple[list[bytes], Codes]:
     log.issue()
     log.imported("d-1", at=150)
     log.imported("d-2", at=150, endpoint="wh-b")
-    log.add("subject.erased", 300, account=tag("ann"), via="system")
+    log.add("subject.erased", 300, account=tag("ann"), approved_by="operator:grace", via="system")
     return end(log, {"WRONG_DEVELOPER": 1})
 
 
@@ -295,7 +295,7 @@ def _somebody_is_erased_before_and_behind_the_end_of_a_legal_hold() -> tuple[lis
     for whose in ("ann", "bob"):
         log.add("hold.placed", 200, hold=f"h-{whose}", account=tag(whose), until=350, via="api")
     log.add("subject.erased", 400, recorded_at=300, account=tag("ann"), via="api", forced=True)
-    log.add("subject.erased", 400, account=tag("bob"), via="api")
+    log.add("subject.erased", 400, account=tag("bob"), approved_by="operator:grace", via="api")
     return end(log, {"HOLD_VIOLATED": 1})
 
 

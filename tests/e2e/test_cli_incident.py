@@ -142,6 +142,17 @@ def test_a_verification_that_finds_exposures_says_how_to_open_incidents(place: W
     assert "incident open" not in place.run("verify", "--no-remember", "--json").err
 
 
+def test_what_would_be_opened_is_said_before_anything_is(tmp_path: Path) -> None:
+    place = Workplace(tmp_path)
+    (place.directory / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in HISTORY))
+    assert place.run("init", "--origin", ORIGIN).status == 0
+    assert place.run("import", "records.jsonl").status == 0
+    done = place.run("incident", "open", "--dry-run")
+    assert (done.status, "would be opened" in done.text, "2 findings" in done.text) == (0, True, True)
+    assert place.run("incident", "list", "--json").json()["incidents"] == []
+    assert "--cause" in place.run("incident", "open", "--dry-run", "--cause", "reported").err
+
+
 def test_concluding_says_what_is_still_to_be_done(tmp_path: Path) -> None:
     place = Workplace(tmp_path)
     (place.directory / "records.jsonl").write_text("".join(json.dumps(one) + "\n" for one in HISTORY))

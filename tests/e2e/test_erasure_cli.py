@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import structlog
 
 from ledger.cli.app import run
 from tests.support.cli_process import ROOT, Done
@@ -41,7 +43,9 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]) -> Shop:
+def shop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+) -> Iterator[Shop]:
     """A sealed and published ledger with the sample records."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", str(tmp_path))
@@ -52,7 +56,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.Ca
     place.good("import", str(RECORDS))
     place.good("seal")
     (tmp_path / "log.vkey").write_text(place.good("log", "vkey").text)
-    return place
+    yield place
+    # The command set up the log of this process, to a stream that ends with the test.
+    structlog.reset_defaults()
 
 
 def tag_of(shop: Shop, account: str) -> str:

@@ -17,7 +17,7 @@ from sqlmodel import SQLModel
 
 from ledger import store
 from ledger.core.export_filter import Filter
-from ledger.exports.desk import Question
+from ledger.exports.parts import Question
 from ledger.gateway.tokens import Issuing
 from ledger.incidents.incidents import Evidence
 from ledger.incidents.policies import DAY_MS, PROPOSED

@@ -16,7 +16,8 @@ from ledger.core.bag import format_hashes, parse_hashes
 from ledger.core.bag_check import CheckedBag, KnownBag
 from ledger.core.export_filter import Filter
 from ledger.exports.checking import BagChecking
-from ledger.exports.desk import ExportDesk, Question
+from ledger.exports.desk import ExportDesk
+from ledger.exports.parts import Question
 from ledger.ingest.sources import open_source
 from ledger.ports.exports import ExtraFiles
 from ledger.settings import load_settings
@@ -72,6 +73,15 @@ def export_world(directory: Path, extra: ExtraFiles | None = None) -> Iterator[E
         yield ExportWorld(ledger, extra)
 
 
+def lose_entry(world: ExportWorld, seq: int) -> None:
+    """Take an entry out of the database, past what forbids it."""
+    with world.ledger.engine.begin() as connection:
+        names = connection.exec_driver_sql("SELECT name FROM sqlite_master WHERE type='trigger'").fetchall()
+        for (name,) in names:
+            connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
+        connection.exec_driver_sql(f"DELETE FROM entries WHERE seq = {seq}")
+
+
 def change(root: Path, path: str, edit: Callable[[bytes], bytes], *, hide: bool = True) -> None:
     """Edit a file of a bag; ``hide`` makes the bag's own lists right again, as whoever edits a bag can."""
     target = root / path
@@ -80,15 +90,16 @@ def change(root: Path, path: str, edit: Callable[[bytes], bytes], *, hide: bool 
         relist(root)
 
 
-def relist(root: Path) -> None:
-    """Make the lists of a bag fit what lies in it."""
+def relist(root: Path, keep: str = "") -> None:
+    """Make the lists of a bag fit what lies in it; the tag file ``keep`` stays as it is."""
     files = sorted(path for path in (root / "data").rglob("*") if path.is_file())
     hashes = {str(path.relative_to(root)): _hash(path) for path in files}
     (root / "manifest-sha256.txt").write_bytes(format_hashes(hashes))
-    info = (root / "bag-info.txt").read_text().splitlines()
+    info = (root / "bag-info.txt").read_bytes().decode("latin-1").splitlines()
     size = sum(path.stat().st_size for path in files)
     kept = [line for line in info if not line.startswith("Payload-Oxum")]
-    (root / "bag-info.txt").write_text("\n".join([*kept, f"Payload-Oxum: {size}.{len(files)}"]) + "\n")
+    if keep != "bag-info.txt":
+        (root / "bag-info.txt").write_text("\n".join([*kept, f"Payload-Oxum: {size}.{len(files)}"]) + "\n")
     tags = parse_hashes((root / bag.TAG_MANIFEST).read_bytes())
     (root / bag.TAG_MANIFEST).write_bytes(format_hashes({name: _hash(root / name) for name in tags}))
 

@@ -95,12 +95,12 @@ def test_an_erasure_that_claims_to_take_effect_behind_the_end_of_the_hold_violat
 
 def test_an_erasure_behind_the_end_of_the_hold_violates_nothing(log: Log) -> None:
     log.add("hold.placed", 100, hold="h-1", account=ANN, until=300, via="api")
-    log.add("subject.erased", 300, account=ANN, via="api")
+    log.add("subject.erased", 300, account=ANN, approved_by=GRACE, via="api")
     assert log.findings() == []
 
 
 def test_a_hold_that_is_placed_behind_the_erasure_violates_nothing(log: Log) -> None:
-    log.add("subject.erased", 200, account=ANN, via="api")
+    log.add("subject.erased", 200, account=ANN, approved_by=GRACE, via="api")
     log.add("hold.placed", 300, hold="h-1", account=ANN, via="api")
     assert log.findings() == []
 
@@ -115,6 +115,12 @@ def test_a_hold_that_is_placed_behind_its_own_lifting_holds(log: Log) -> None:
     log.add("hold.lifted", 150, hold="h-1")
     log.add("hold.placed", 160, hold="h-1", account=ANN)
     assert refusal(log, 200) is not None
+
+
+def test_an_erasure_that_nobody_approved_is_refused_and_stands_where_it_is_older_than_that(log: Log) -> None:
+    assert refusal(log, 100, approved_by=None) == "an erasure names the second person who approved it"
+    log.add("subject.erased", 200, account=ANN, via="api", forced=True)
+    assert log.findings() == []
 
 
 def test_an_erasure_that_one_person_asked_for_and_approved_is_refused_and_found(log: Log) -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import bagit
 import pytest
@@ -18,7 +19,9 @@ from ledger.core import bag
 from ledger.core.export_filter import Filter
 from ledger.core.proof_files import code_of
 from ledger.errors import LedgerError, ProofError
-from tests.support.export_world import ExportWorld, change, export_world, relist
+from ledger.exports.checking import BagChecking
+from ledger.exports.selecting import Selected, Selection
+from tests.support.export_world import TWO, ExportWorld, change, export_world, lose_entry, relist
 from tests.support.proof_samples import ACCOUNT_ID
 
 
@@ -204,6 +207,54 @@ def test_an_export_edited_after_approval_is_refused(world: ExportWorld, copied: 
     assert f"NOT PROVEN: {code}" in offline(copied, "--vkey", world.ledger.vkey).stdout
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["bag-info.txt", "bagit.txt", bag.MANIFEST, bag.SIGNATURE, bag.CUSTODY, bag.CHECKPOINT, bag.REDACTIONS],
+)
+def test_no_byte_can_be_edited_after_approval_even_with_the_lists_made_right(
+    world: ExportWorld, copied: Path, path: str
+) -> None:
+    data = (copied / path).read_bytes()
+    for place in range(0, len(data), max(1, len(data) // 120)):
+        (copied / path).write_bytes(data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :])
+        relist(copied, path)
+        with pytest.raises(LedgerError):
+            world.check(copied)
+    (copied / path).write_bytes(data)
+    relist(copied, path)
+    world.check(copied)
+
+
+def test_what_no_signature_is_over_says_nothing_of_its_own(world: ExportWorld, copied: Path) -> None:
+    edit = (copied / "bag-info.txt").read_bytes().replace(b"case-1", b"case-2")
+    (copied / "bag-info.txt").write_bytes(edit)
+    relist(copied)
+    assert refusal(world, copied) == "FILE_CHANGED"
+    assert "NOT PROVEN: FILE_CHANGED" in offline(copied, "--vkey", world.ledger.vkey).stdout
+
+
+@pytest.mark.parametrize("wanted", [Filter(), Filter(seq_from=3, seq_to=9), Filter(seq_to=10**9)])
+def test_an_export_of_everything_that_leaves_something_out_is_not_approved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Filter
+) -> None:
+    entries = Selection.entries
+
+    def without_one(self: Selection, *told: Any) -> Iterator[Selected]:
+        return (one for one in entries(self, *told) if one.row.seq != 5)
+
+    with export_world(tmp_path) as operator:
+        with monkeypatch.context() as patch:
+            patch.setattr(Selection, "entries", without_one)
+            made = operator.desk.create(operator.question(wanted))
+        with pytest.raises(ProofError, match="not all entries that the filter selects"):
+            operator.desk.approve(made.export, TWO)
+        # An operator that leaves its own check out signs it all the same.
+        monkeypatch.setattr(BagChecking, "whole", lambda *_: None)
+        operator.desk.approve(made.export, TWO)
+        done = offline(operator.desk.bag_of(made.export), "--vkey", operator.ledger.vkey)
+        assert (done.returncode, done.stdout.split(": ")[1]) == (1, "INDEX_OMISSION")
+
+
 def test_an_export_that_nobody_approved_is_refused(world: ExportWorld, copied: Path) -> None:
     (copied / bag.SIGNATURE).unlink()
     relist(copied)
@@ -270,19 +321,14 @@ def test_the_manifest_says_what_it_is_and_for_whom(world: ExportWorld, whole: Pa
     assert rows["ledger/entries.jsonl"] == rows["ledger/entries.csv"] == told["entries"]
 
 
-def test_an_entry_that_the_database_lost_is_no_export(world: ExportWorld, tmp_path: Path) -> None:
+def test_an_entry_that_the_database_lost_is_no_export(tmp_path: Path) -> None:
     with export_world(tmp_path) as other:
-        with other.ledger.engine.begin() as connection:
-            connection.exec_driver_sql("DROP TRIGGER IF EXISTS entries_no_delete")
-            names = connection.exec_driver_sql(
-                "SELECT name FROM sqlite_master WHERE type='trigger'"
-            ).fetchall()
-            for (name,) in names:
-                connection.exec_driver_sql(f'DROP TRIGGER "{name}"')
-            connection.exec_driver_sql("DELETE FROM entries WHERE seq = 4")
+        lose_entry(other, 4)
         with pytest.raises(LedgerError, match="entry 4 is not in the database"):
             other.desk.create(other.question())
-    assert isinstance(world, ExportWorld)
+        assert [
+            path.name for path in (tmp_path / "ledger.db.exports").iterdir() if "making" in path.name
+        ] == []
 
 
 def test_a_statement_for_another_export_is_refused(

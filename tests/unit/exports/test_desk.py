@@ -6,13 +6,16 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from nacl.public import PrivateKey
 
-from ledger.core import bag
+from ledger.core import bag, canonical
 from ledger.core.export_filter import Filter
 from ledger.errors import ConflictError, LedgerError, ProofError, RejectedError, StoreError, UsageError
-from ledger.exports.desk import Question
+from ledger.exports.checking import BagChecking
+from ledger.exports.parts import Question
 from ledger.exports.sealed_file import open_files
 from ledger.ports.exports import ExtraFile
 from ledger.settings import load_settings
@@ -133,9 +136,9 @@ def test_a_run_killed_before_its_entry_leaves_no_export_and_the_next_one_begins_
         raise Died
 
     target = (
-        "ledger.exports.desk.sync_directory"
+        "ledger.exports.places.Places.publish"
         if step == "renamed"
-        else "ledger.exports.desk.ExportDesk._append"
+        else "ledger.exports.creating.append_whole"
     )
     with monkeypatch.context() as patch:
         patch.setattr(target, die)
@@ -262,3 +265,136 @@ def test_an_export_needs_a_seal(tmp_path: Path) -> None:
         desk = make_export_desk(ledger)
         with pytest.raises(UsageError, match="seal"):
             desk.create(question)
+
+
+@pytest.mark.parametrize(
+    "name", [".", "..", "../x", "x.sealed", ".x-1.making", ".x-1.lock", "-x", "a/b", "", "x" * 65, "ä", "x\n"]
+)
+def test_no_id_is_the_name_of_another_file(world: ExportWorld, tmp_path: Path, name: str) -> None:
+    world.desk.create(world.question(export="x-1"))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(UsageError, match="cannot be the id"):
+        world.desk.create(world.question(export=name))
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"recipients": (bytes(PrivateKey(b"2" * 32).public_key),)},
+        {"requester": "Somebody else"},
+        {"case": "case-2"},
+        {"legal_basis": "Art. 59"},
+        {"profile": "identities"},
+    ],
+)
+def test_the_same_id_with_anything_else_is_another_question(
+    world: ExportWorld, others: dict[str, Any]
+) -> None:
+    world.desk.create(world.question(export="x-1"))
+    with pytest.raises(ConflictError):
+        world.desk.create(world.question(export="x-1", **others))
+
+
+def test_a_directory_of_somebody_else_is_neither_an_export_nor_removed(
+    world: ExportWorld, tmp_path: Path
+) -> None:
+    theirs = tmp_path / "ledger.db.exports" / "x-1" / "notes.txt"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("keep")
+    with pytest.raises(UsageError, match="is there, and no export"):
+        world.desk.create(world.question(export="x-1"))
+    world.desk.create(world.question())
+    assert theirs.read_text() == "keep"
+
+
+@pytest.mark.parametrize(
+    "target", ["ledger.exports.creating.append_whole", "ledger.exports.places.Places.record"]
+)
+def test_what_a_killed_run_left_is_removed_by_a_run_for_another_export(
+    world: ExportWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, target: str
+) -> None:
+    def die(*_arguments: object, **_named: object) -> None:
+        raise Died
+
+    with monkeypatch.context() as patch:
+        patch.setattr(target, die)
+        with pytest.raises(Died):
+            world.desk.create(world.question(export="x-dead"))
+    (tmp_path / "ledger.db.exports" / ".x-older.making").mkdir()
+    world.desk.create(world.question(export="x-2"))
+    names = {
+        path.name for path in (tmp_path / "ledger.db.exports").iterdir() if not path.name.endswith(".lock")
+    }
+    is_recorded = world.desk._parts.book.load("x-dead") is not None
+    assert names == ({"x-dead", "x-2"} if is_recorded else {"x-2"})
+    if is_recorded:
+        world.desk.approve("x-dead", TWO)
+
+
+def test_a_failed_run_leaves_nothing_that_it_opened(
+    world: ExportWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ledger.exports.making.BagMaker._add_help", fail)
+    with pytest.raises(OSError, match="No space"):
+        world.desk.create(world.question(profile="identities"))
+    assert [path.name for path in (tmp_path / "ledger.db.exports").iterdir() if path.is_dir()] == []
+
+
+def test_an_export_of_an_account_is_a_look_at_its_history(world: ExportWorld) -> None:
+    wanted = Filter(accounts=(world.tag, f"a_{'0' * 32}"), developers=("dev-a",))
+    world.desk.create(world.question(wanted, export="x-1"))
+    store = world.ledger.store
+    members = [canonical.decode(row.data) for row in store.fetch_range(0, store.size())]
+    looks = [one for one in members if one["kind"] == "access.viewed"]
+    assert [(one.get("account"), one.get("developer")) for one in looks] == [
+        (world.tag, None),
+        (None, "dev-a"),
+    ]
+    assert {(one["actor"], one["purpose"]) for one in looks} == {(ONE, "x-1")}
+
+
+def test_a_bag_edited_between_its_check_and_its_encryption_is_not_sealed(
+    world: ExportWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = world.approved(export="x-1")
+    frame = BagChecking.frame
+
+    def then_edit(self: BagChecking, *arguments: Any) -> Any:
+        files = frame(self, *arguments)
+        change(root, "data/README.html", lambda data: data.replace(b"a", b"b", 1))
+        return files
+
+    monkeypatch.setattr(BagChecking, "frame", then_edit)
+    with pytest.raises(ProofError, match="changed while the export was sealed"):
+        world.desk.seal("x-1", ONE)
+    assert "export.sealed" not in world.kinds_of_exports()
+
+
+def test_whoever_watches_sees_every_long_step_going_on(
+    world: ExportWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ledger.exports.selecting.PROGRESS_ENTRIES", 5)
+    monkeypatch.setattr("ledger.exports.checking.PROGRESS_ENTRIES", 5)
+    told: dict[str, list[tuple[int, int]]] = {"create": [], "approve": [], "seal": []}
+    # Nothing is selected, and the log is gone through all the same.
+    nothing = Filter(recorded_to=0)
+    world.desk.create(world.question(nothing), lambda *seen: told["create"].append(seen))
+    world.desk.create(world.question(export="x-1"))
+    world.desk.approve("x-1", TWO, lambda *seen: told["approve"].append(seen))
+    world.desk.seal("x-1", ONE, lambda *seen: told["seal"].append(seen))
+    for seen in told.values():
+        assert seen
+        assert all(done <= total for done, total in seen)
+        assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_a_sealed_file_that_is_gone_is_told_so(world: ExportWorld) -> None:
+    world.approved(export="x-1")
+    world.desk.seal("x-1", ONE)
+    world.desk.sealed_of("x-1").unlink()
+    with pytest.raises(UsageError, match="is gone"):
+        world.desk.download("x-1", TWO)

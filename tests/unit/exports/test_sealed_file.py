@@ -11,6 +11,7 @@ from nacl.public import PrivateKey
 
 from ledger.errors import FormatError, LedgerError, ProofError, SettingsError, UsageError
 from ledger.exports.sealed_file import PART_BYTES, SealedHeader, open_files, seal_files
+from ledger.portable.bag_files import digest_file
 from ledger.vault.recipients import (
     NaclSealing,
     create_recipient_key,
@@ -19,6 +20,7 @@ from ledger.vault.recipients import (
     parse_recipient,
 )
 from ledger.wiring.surroundings import SYSTEM_RANDOMNESS
+from tests.support.hostile_exports import seal_hostile
 
 SEALING = NaclSealing(SYSTEM_RANDOMNESS)
 KEYS = [bytes([number]) * 32 for number in (1, 2, 3)]
@@ -45,7 +47,8 @@ def sealed(root: Path, paths: list[str] | None = None, recipients: list[bytes] |
     keys = recipients or PUBLIC[:2]
     header = SealedHeader("x-1", bytes(32), tuple(hashlib.sha256(key).digest() for key in keys))
     out = io.BytesIO()
-    digest, size = seal_files(root, paths or sorted(FILES), out, header, keys, SEALING)
+    files = {path: digest_file(str(root / path)) for path in paths or FILES}
+    digest, size = seal_files(root, files, out, header, keys, SEALING)
     data = out.getvalue()
     assert (digest, size) == (hashlib.sha256(data).hexdigest(), len(data))
     return data
@@ -104,23 +107,7 @@ def test_parts_in_another_order_are_refused(root: Path, tmp_path: Path) -> None:
 
 def hostile(name: bytes, content: bytes = b"x", count: int = 1) -> bytes:
     """A file that somebody sealed for the recipient, with a name of their choice."""
-    plain = (
-        len(name).to_bytes(2, "big") + name + len(content).to_bytes(8, "big") + content
-    ) * count + b"\0\0"
-    from ledger.core.jcs import encode_file
-    from ledger.core.strict import encode_base64
-
-    key = SEALING.new_key()
-    box = {"key": hashlib.sha256(PUBLIC[0]).hexdigest(), "box": encode_base64(SEALING.box(key, PUBLIC[0]))}
-    told: dict[str, object] = {"export": "x-1", "manifest": "0" * 64, "recipients": [box]}
-    stream = SEALING.start_sealing(key, hashlib.sha256(encode_file(told)).digest())  # type: ignore[arg-type]
-    head = encode_file({**told, "stream": encode_base64(stream.header)})  # type: ignore[dict-item]
-    return (
-        b"grantledger-sealed-export@v1\n"
-        + len(head).to_bytes(4, "big")
-        + head
-        + stream.push(plain, is_last=True)
-    )
+    return seal_hostile(format_recipient(PUBLIC[0]), name, content, count)
 
 
 @pytest.mark.parametrize(
@@ -151,6 +138,33 @@ def test_a_size_that_is_not_there_is_refused(tmp_path: Path) -> None:
         opened(data[:-1], KEYS[0], tmp_path / "second")
 
 
+@pytest.mark.parametrize("content", [b"y", b"yy", b""])
+def test_a_file_that_changed_since_it_was_checked_is_not_sealed(root: Path, content: bytes) -> None:
+    checked = {"bagit.txt": digest_file(str(root / "bagit.txt"))}
+    (root / "bagit.txt").write_bytes(content)
+    with pytest.raises(ProofError, match="changed while the export was sealed"):
+        seal_files(root, checked, io.BytesIO(), SealedHeader("x-1", bytes(32), ()), PUBLIC, SEALING)
+
+
+def test_a_link_in_the_place_of_a_file_is_not_followed(root: Path, tmp_path: Path) -> None:
+    checked = {"bagit.txt": digest_file(str(root / "bagit.txt"))}
+    (tmp_path / "elsewhere").write_bytes(b"x")
+    (root / "bagit.txt").unlink()
+    (root / "bagit.txt").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r"bagit\.txt"):
+        seal_files(root, checked, io.BytesIO(), SealedHeader("x-1", bytes(32), ()), PUBLIC, SEALING)
+
+
+def test_what_its_reader_refuses_leaves_nothing(root: Path, tmp_path: Path) -> None:
+    def refuse(directory: Path, header: SealedHeader) -> None:
+        assert (directory / "bagit.txt").read_bytes() == b"x"
+        raise ProofError(header.export, "NOT_APPROVED")
+
+    with pytest.raises(ProofError, match="x-1"):
+        open_files(io.BytesIO(sealed(root)), KEYS[0], SEALING, tmp_path / "out", refuse)
+    assert [path.name for path in tmp_path.iterdir()] == ["bag"]
+
+
 def test_nothing_is_opened_into_what_is_there(root: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(UsageError, match="there already"):
@@ -168,7 +182,16 @@ def test_keys_as_text_and_in_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "x25519:", "x25519:zz", "0" * 64, "x25519:" + "0" * 64, "x25519:" + "f" * 63]
+    "text",
+    [
+        "",
+        "x25519:",
+        "x25519:zz",
+        "0" * 64,
+        "x25519:" + "0" * 64,
+        "x25519:" + "f" * 63,
+        "x25519-private:" + "1" * 64,
+    ],
 )
 def test_what_is_no_recipient_is_refused(text: str) -> None:
     with pytest.raises(UsageError):

@@ -17,11 +17,11 @@ import pytest
 
 from ledger.core.chain import leaf_hash
 from ledger.core.entries import KINDS
-from ledger.errors import UsageError
+from ledger.errors import ForkError, UsageError
 from ledger.exports.ocsf import ocsf_event
 from ledger.exports.streaming import CursorFile, EventStream
 from ledger.ports import StoredEntry
-from tests.support.export_world import ExportWorld, export_world
+from tests.support.export_world import ExportWorld, export_world, lose_entry
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -108,7 +108,19 @@ def test_every_entry_is_a_cloud_event(world: ExportWorld) -> None:
 
 def test_a_stream_begins_where_it_is_told(world: ExportWorld) -> None:
     assert [event["metadata"]["sequence"] for event in events(world, "ocsf", 5)][:2] == [5, 6]
-    assert events(world, "ocsf", world.ledger.store.size() + 3) == []
+    assert events(world, "ocsf", world.ledger.store.size()) == []
+
+
+def test_a_cursor_behind_the_end_of_the_log_is_of_another_one(world: ExportWorld) -> None:
+    with pytest.raises(UsageError, match="of another log"):
+        events(world, "ocsf", world.ledger.store.size() + 1)
+
+
+def test_an_entry_that_the_database_lost_is_not_passed_over(tmp_path: Path) -> None:
+    with export_world(tmp_path) as damaged:
+        lose_entry(damaged, 4)
+        with pytest.raises(ForkError, match="entry 4 is not in the database"):
+            events(damaged, "cloudevents")
 
 
 def test_a_format_that_is_none_is_refused(world: ExportWorld) -> None:

@@ -204,6 +204,20 @@ def test_signing_anew_is_no_way_out_of_what_was_seen_before(
     assert (made.state, made.contradicted_by) == ("DISPUTED", seq)
 
 
+def test_what_is_seen_while_a_hold_lasts_disputes_it_when_it_goes_on(
+    world: DutiesWorld, obligation: Obligation
+) -> None:
+    desk = world.duties.obligations
+    desk.hold(take(world, obligation, signed(obligation)), hold_of(world), OPERATOR)
+    seq = receipt(world, "d-1")
+    assert world.duties.contradictions.run_once() == 1
+    assert desk.load(obligation.obligation).state == "HELD"
+    world.service.privacy.holds.lift("h-1", lifted_by=OPERATOR)
+    world.duties.watch_once()
+    made = desk.load(obligation.obligation)
+    assert (made.state, made.contradicted_by) == ("DISPUTED", seq)
+
+
 def hold_of(world: DutiesWorld) -> str:
     """A legal hold on the incident that stands."""
     return world.service.privacy.holds.place(placed_by=OPERATOR, incident=INCIDENT, hold="h-1").hold

@@ -61,6 +61,20 @@ def test_one_cause_is_one_incident_however_many_findings_it_made(world: Incident
     assert len(world.entries("incident.opened")) == len(world.entries("incident.assessed")) == 2
 
 
+def test_what_would_be_opened_is_proposed_and_nothing_recorded(world: IncidentWorld) -> None:
+    def proposed() -> list[tuple[str, int, bool]]:
+        found = world.desk.propose(world.evidence())
+        return [(one.cause.name, one.findings, one.incident is not None) for one in found]
+
+    size = len(world.entries())
+    assert proposed() == [("grant_revoked", 1, False), ("misrouting", 3, False)]
+    assert len(world.entries()) == size
+    world.desk.open_from_findings(world.evidence(), BY)
+    assert proposed() == [("grant_revoked", 1, True), ("misrouting", 3, True)]
+    world.desk.set_status(by_cause(world)["misrouting"].incident, "concluded", BY)
+    assert proposed() == [("grant_revoked", 1, True)]
+
+
 def test_the_same_findings_make_no_new_revision(world: IncidentWorld) -> None:
     world.desk.open_from_findings(world.evidence(), BY)
     size = len(world.entries())

@@ -14,7 +14,9 @@ from ledger.gateway.offered import OfferedEvent
 from ledger.gateway.parties import standing_draft
 from ledger.incidents.policies import DAY_MS
 from ledger.ports.obligations import Obligation
+from ledger.verifying import Asked, run_verification
 from tests.support.duties_world import GRANTING, INCIDENT, OPERATOR, DutiesWorld
+from tests.support.following import follow, save_and_load, start_following
 from tests.support.service_world import payload, wait_for
 
 
@@ -34,6 +36,10 @@ def late(world: DutiesWorld, obligation: Obligation, days: int = 2) -> Obligatio
     world.clock.later_ms = days * DAY_MS
     world.duties.escalation.run_once()
     return world.duties.obligations.load(obligation.obligation)
+
+
+def tell_authority(world: DutiesWorld) -> None:
+    world.service.incidents.desk.note_authority_told(INCIDENT, "gdpr", "first", "reference 7", OPERATOR)
 
 
 def offer(world: DutiesWorld) -> None:
@@ -64,8 +70,12 @@ def test_steps_are_taken_in_order_and_each_is_an_entry(world: DutiesWorld, oblig
     made = late(world, obligation)
     with pytest.raises(RejectedError, match="remind comes before suspend_app"):
         escalation.escalate(made, OPERATOR, "suspend_app")
-    for _ in range(4):
+    for _ in range(3):
         made = escalation.escalate(made, OPERATOR)
+    with pytest.raises(RejectedError, match="incident told"):
+        escalation.escalate(made, OPERATOR)
+    tell_authority(world)
+    made = escalation.escalate(made, OPERATOR)
     assert escalation.escalate(made, OPERATOR, "remind") == made
     with pytest.raises(RejectedError, match="all steps"):
         escalation.escalate(made, OPERATOR)
@@ -162,14 +172,18 @@ def test_a_developer_is_told_by_its_webhook_and_then_it_is_notified(
     assert [one for one in world.world.arrivals.at("a.example") if b"deletion" in one.body] == []
 
 
+@pytest.mark.parametrize("engine", ["scalar", "duckdb"])
 def test_whoever_verifies_finds_a_developer_late_though_nobody_noted_it(
-    world: DutiesWorld, obligation: Obligation
+    world: DutiesWorld, obligation: Obligation, engine: str
 ) -> None:
     world.clock.later_ms = 8 * DAY_MS
     # Any later entry tells what time it is; the loop that should have noted it never ran.
     world.duties.attestations.set_key(world.right.app.developer, "a" * 64, OPERATOR)
     assert world.entries("finding.recorded") == []
-    found = [one for one in world.world.verify().findings if one.code.startswith("DELETION_")]
+    world.service.ledger.sealer.seal()
+    asked = Asked(engine=engine, remember=False, processes=1)
+    report = run_verification(world.world.settings, asked, lambda *_: None).report
+    found = [one for one in report.findings if one.code.startswith("DELETION_")]
     assert [(one.code, one.severity, (one.details or {})["developer"]) for one in found] == [
         ("DELETION_ACK_OVERDUE", "P", world.developer),
         ("DELETION_OVERDUE", "P", world.developer),
@@ -177,8 +191,28 @@ def test_whoever_verifies_finds_a_developer_late_though_nobody_noted_it(
     assert (found[0].details or {})["obligation"] == obligation.obligation
 
 
+def test_whoever_follows_the_log_finds_it_too_and_after_it_was_put_away(
+    world: DutiesWorld, obligation: Obligation, tmp_path: Path
+) -> None:
+    world.clock.later_ms = 2 * DAY_MS
+    world.duties.attestations.set_key(world.right.app.developer, "a" * 64, OPERATOR)
+    store = world.service.ledger.store
+    data = [row.data for row in store.fetch_range(0, store.size())]
+    follower = start_following()
+    follow(follower, data)
+    (key,) = [one for one in follower.findings() if one.startswith(f"missed:{obligation.obligation}")]
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    again = save_and_load(follower, data, kept)
+    again.judge()
+    assert again.findings()[key] == follower.findings()[key]
+    follower.growth.close()
+    again.growth.close()
+
+
 def test_the_shipped_verifier_knows_every_entry(world: DutiesWorld, obligation: Obligation) -> None:
     made = late(world, obligation)
+    tell_authority(world)
     for _ in range(4):
         made = world.duties.escalation.escalate(made, OPERATOR)
     report = world.world.verify()

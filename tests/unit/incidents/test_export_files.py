@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from ledger.core.dsse import parse_envelope
 from ledger.core.merkle import hash_leaf, root_of
 from ledger.incidents.export_files import IncidentFiles
+from ledger.vault.ed25519 import is_signed
 from tests.support.duties_world import INCIDENT, OPERATOR, DutiesWorld
 from tests.support.incident_world import BY, IncidentWorld, delivery, grant, parties
+from tests.unit.incidents.attesting import register, signed
 
 
 @pytest.fixture
@@ -71,6 +75,21 @@ def test_what_a_developer_owes_is_listed_to_the_byte(tmp_path: Path) -> None:
             "OPENED",
             owed.list_root,
         )
+
+
+def test_what_a_developer_has_signed_goes_along_as_it_was_signed(tmp_path: Path) -> None:
+    with DutiesWorld(tmp_path) as duties:
+        register(duties)
+        (opened,) = duties.duties.obligations.open(INCIDENT, actor=OPERATOR)
+        item = signed(opened.obligation)
+        duties.duties.attestations.take(opened.obligation, item, "developer:key")
+        found = read(duties.service.incidents.export_files, INCIDENT)
+        envelope = parse_envelope(
+            json.loads(found[f"obligations/{opened.obligation.obligation}.attestation.json"])
+        )
+        (entry,) = duties.entries("obligation.attested")
+        assert hashlib.sha256(envelope.signed_bytes()).hexdigest() == entry.attestation
+        assert is_signed(bytes.fromhex(entry.key), envelope.signed_bytes(), envelope.signature)
 
 
 def test_its_entries_are_those_of_the_exposures(world: IncidentWorld) -> None:

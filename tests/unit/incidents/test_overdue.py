@@ -82,6 +82,36 @@ def test_an_authority_told_in_time_leaves_nothing_to_find(world: IncidentWorld) 
     assert codes(world) == []
 
 
+@pytest.mark.parametrize("when", ["before the incident", "before anybody was told"])
+def test_somebody_who_was_erased_is_owed_nothing_and_everybody_else_is(tmp_path: Path, when: str) -> None:
+    records = [*parties("a", "b"), grant(1, "1001"), delivery(1, "1001", host="b")]
+    with IncidentWorld(tmp_path, records) as world:
+        world.parts.policies.set("people_notice", "california", 30 * 24 * HOUR, BY)
+
+        def erase() -> None:
+            subject = world.service.vault.find(["91001"])["91001"]
+            asked = world.service.privacy.erasures.request(subject, basis="request", requested_by=BY)
+            world.service.privacy.erasures.approve(
+                asked.erasure, approved_by="operator:grace", with_files=False
+            )
+
+        if when == "before the incident":
+            erase()
+        world.desk.open_from_findings(world.evidence(), BY)
+        name = world.book.load_all()[0].incident
+        queued = world.service.duties.notices.queue(name, actor=BY)
+        if when == "before anybody was told":
+            erase()
+        assert queued.people == 2
+        assert [one.done_at_ms for one in world.parts.clocks.deadlines(name)] == [None]
+        world.service.duties.sender.run_once()
+        (deadline,) = world.parts.clocks.deadlines(name)
+        assert deadline.done_at_ms is not None
+        world.clock.ms += 31 * 24 * HOUR
+        assert world.parts.watch.run_once() == 0
+        assert codes(world) == []
+
+
 def test_a_book_that_was_opened_before_the_first_incident_sees_it(tmp_path: Path) -> None:
     with IncidentWorld(tmp_path) as world:
         book: ClockBook = world.parts.clocks

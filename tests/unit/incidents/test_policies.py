@@ -42,7 +42,7 @@ def test_a_jurisdiction_is_not_another_one_and_not_everywhere(world: IncidentWor
 
 @pytest.mark.parametrize(
     ("policy", "jurisdiction", "period"),
-    [("coffee_break", None, HOUR), ("retention.", None, HOUR), ("authority_notice", "a b", HOUR),
+    [("coffee_break", None, HOUR), ("retention.payloads", None, HOUR), ("authority_notice", "a b", HOUR),
      ("authority_notice", "gdpr", 0), ("authority_notice", "gdpr", 2**53)],
 )  # fmt: skip
 def test_what_nothing_asks_for_or_nobody_can_keep_is_refused(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -14,9 +15,9 @@ import pytest
 from sqlalchemy import event, text
 
 from ledger.core.export_filter import Filter
-from ledger.errors import FormatError, StoreError
-from ledger.exports.desk import Question
+from ledger.errors import StoreError, UsageError
 from ledger.exports.forgetting import ExportCopies
+from ledger.exports.parts import Question
 from ledger.exports.places import Places
 from ledger.gateway.offered import Accepted, OfferedEvent
 from ledger.ports.privacy import Forgotten
@@ -47,8 +48,8 @@ STEPS = [
     ("erasure.cleared", 1),
     ("erasure.marked", 1),
     ("erasure.key_destroyed", 1),
-    ("erasure.copies_removed", 1),
     ("erasure.purged", 1),
+    ("erasure.copies_removed", 1),
     ("erasure.noted", 1),
     ("erasure.cleaned", 1),
 ]
@@ -265,9 +266,9 @@ def test_what_a_killed_run_left_of_a_bag_goes_and_a_run_under_way_is_waited_for(
     bag.rename(making)
     copies = ExportCopies(Places(bag.parent))
     with flock_of(bag.with_name(f".{export}-2.lock")):
-        assert copies.forget(subject.tag) == Forgotten(0, is_busy=True)
+        assert copies.forget([subject.tag]) == Forgotten(0, is_busy=True)
         assert making.exists()
-    assert copies.forget(subject.tag) == Forgotten(0, is_busy=False)
+    assert copies.forget([subject.tag]) == Forgotten(0, is_busy=False)
     assert not making.exists()
 
 
@@ -282,8 +283,20 @@ def test_an_export_whose_bag_was_removed_says_so_when_it_is_approved(world: Serv
     subject = subscribed(world)
     export = export_of(world, subject)
     world.service.privacy.erasures.approve(ask(world.service, subject), approved_by=GRACE)
-    with pytest.raises(FormatError, match="no directory with an export in it"):
+    with pytest.raises(UsageError, match="no directory with an export in it"):
         world.service.exports.approve(export, GRACE)
+
+
+def test_a_bag_that_was_put_back_from_a_backup_goes_at_the_next_start_and_others_stay(
+    world: ServiceWorld, tmp_path: Path
+) -> None:
+    subject, other = subscribed(world), subscribed(world, "8800")
+    bag, of_other = (world.service.exports.bag_of(export_of(world, whose)) for whose in (subject, other))
+    shutil.copytree(bag, tmp_path / "backup")
+    world.service.privacy.erasures.approve(ask(world.service, subject), approved_by=GRACE)
+    shutil.copytree(tmp_path / "backup", bag)
+    assert world.service.privacy.prepare() == 0
+    assert (bag.exists(), of_other.exists()) == (False, True)
 
 
 def test_a_bag_that_cannot_be_read_is_told_and_not_passed_by(world: ServiceWorld) -> None:
@@ -291,7 +304,7 @@ def test_a_bag_that_cannot_be_read_is_told_and_not_passed_by(world: ServiceWorld
     bag = world.service.exports.bag_of(export_of(world, subject))
     (bag / "data/openings/openings.jsonl").write_text("{\n")
     with pytest.raises(StoreError, match="grantledger erase clean"):
-        ExportCopies(Places(bag.parent)).forget(subject.tag)
+        ExportCopies(Places(bag.parent)).forget([subject.tag])
 
 
 def test_what_a_replay_cannot_finish_is_finished_later(world: ServiceWorld, clock: LateClock) -> None:
@@ -370,4 +383,5 @@ def test_a_notice_that_waits_is_not_sent_to_an_erased_person(tmp_path: Path) -> 
             service.ledger.reached = erase_at
             duties.duties.sender.run_once()
             assert mail.mailbox.arrived == []
-            assert [one.reason for one in duties.entries("notice.given_up")] == ["no_address"]
+            told = [one.medium for one in duties.entries("notice.given_up") if one.account == subject.tag]
+            assert "email" in told

@@ -88,6 +88,33 @@ def test_what_a_source_answers_the_second_time_is_held_against_what_was_checked(
     ]
 
 
+def test_a_restore_that_died_on_the_way_goes_on_where_it_ended(world: ServiceWorld, tmp_path: Path) -> None:
+    url = copy_database(tmp_path / "ledger.db", tmp_path / "backup.db")
+    for number in range(3_000, 3_600):
+        world.new_account(str(number))
+    ledger = world.service.ledger
+    ledger.sealer.seal()
+    store = SqlEntryStore(open_engine(url))
+    source = DatabaseLog(ledger.settings.database_url)
+    told: list[int] = []
+
+    def die(done: int, _of: int) -> None:
+        told.append(done)
+        raise DyingError
+
+    asked: dict[str, Any] = {"origin": ledger.origin, "verifiers": [ledger.verifier]}
+    with pytest.raises(DyingError):
+        restore(store, source, ledger.record, MsgspecCodec(), on_progress=die, **asked)
+    assert [store.size()] == told
+    assert store.size() < ledger.store.size()
+    restore(store, source, ledger.record, MsgspecCodec(), on_progress=lambda *_: None, **asked)
+    assert store.leaf_hashes(0, store.size()) == ledger.store.leaf_hashes(0, ledger.store.size())
+
+
+class DyingError(Exception):
+    """The process ends here."""
+
+
 @dataclass
 class Backed:
     """A ledger whose notices were sent and whose policy was shortened behind the backup, which is open as ``service``."""
@@ -155,9 +182,6 @@ def test_a_restore_that_died_before_the_rows_were_made_makes_them_when_it_is_run
 ) -> None:
     told = backed.told()
     rebuild = type(backed.service.privacy).rebuilding
-
-    class DyingError(Exception):
-        """The process ends here."""
 
     def die(_privacy: object) -> None:
         raise DyingError

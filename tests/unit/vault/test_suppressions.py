@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -50,3 +51,19 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_destroyed(tmp_
         SuppressionFile(tmp_path / "erased").keep(MARKS)
     with pytest.raises(StoreError, match="cannot be read"):
         SuppressionFile(tmp_path / "erased").load()
+
+
+def test_a_mark_that_found_no_room_is_an_error_and_no_mark(tmp_path: Path) -> None:
+    kept = SuppressionFile(tmp_path / "checkpoint.erased")
+    kept.keep(MARKS[:1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Room for half a line more: the system writes what fits and says so.
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "checkpoint.erased").stat().st_size + 33, hard))
+    try:
+        with pytest.raises(StoreError, match="nothing was destroyed"):
+            kept.keep(MARKS[1:2])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert kept.load() == set(MARKS[:1])
+    kept.keep(MARKS[1:2])
+    assert kept.load() == set(MARKS[:2])
