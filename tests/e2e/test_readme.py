@@ -60,7 +60,7 @@ def is_shown(shown: tuple[str, ...], out: str) -> bool:
 def workplace(tmp_path_factory: pytest.TempPathFactory) -> Workplace:
     directory = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "docs" / "examples", directory / "docs" / "examples")
-    return Workplace(directory)
+    return Workplace(directory, starts_python=True)
 
 
 def test_every_command_of_the_quick_start_does_what_is_shown_below_it(workplace: Workplace) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.cli_nursery import nursery
+
 ROOT = Path(__file__).resolve().parents[2]
 SECONDS_MAX = 120
 
@@ -39,9 +41,14 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A directory in which commands run; nothing of the caller's settings reaches them."""
+    """A directory in which commands run; nothing of the caller's settings reaches them.
+
+    Commands that are waited for are forked off a process that has the modules already, where ``starts_python`` is not asked
+    for.
+    """
 
     directory: Path
+    starts_python: bool = False
 
     def environment(self, **settings: str) -> dict[str, str]:
         """The environment of a command, with ``settings`` on top."""
@@ -50,18 +57,23 @@ class Workplace:
 
     def run(self, *arguments: str, stdin: bytes = b"", settings: Mapping[str, str] | None = None) -> Done:
         """Run ``grantledger`` with ``arguments`` and wait for it."""
-        done = subprocess.run(
-            command(*arguments),
-            cwd=self.directory,
-            env=self.environment(**(settings or {})),
-            input=stdin,
-            capture_output=True,
-            timeout=SECONDS_MAX,
-            check=False,
-        )
-        error = done.stderr.decode()
+        environment = self.environment(**(settings or {}))
+        if self.starts_python:
+            done = subprocess.run(
+                command(*arguments),
+                cwd=self.directory,
+                env=environment,
+                input=stdin,
+                capture_output=True,
+                timeout=SECONDS_MAX,
+                check=False,
+            )
+            status, out, said = done.returncode, done.stdout, done.stderr
+        else:
+            status, out, said = nursery().run(arguments, self.directory, environment, stdin, SECONDS_MAX)
+        error = said.decode()
         assert "Traceback" not in error, error
-        return Done(done.returncode, done.stdout, error)
+        return Done(status, out, error)
 
     def good(self, *arguments: str, stdin: bytes = b"") -> Done:
         """Run a command that must succeed."""
