@@ -98,6 +98,8 @@ class LiveAudit:
         raise StoreError(f"{PLACES} processes follow logs here already")
 
     def _take(self, line: dict[str, Any]) -> None:
+        if line["line"] == "unreadable":
+            return
         if line["line"] != "round":
             self._tell(line["line"], line["finding"])
             return

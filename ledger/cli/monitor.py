@@ -195,6 +195,8 @@ def _open(
         counted,
         on_progress=lambda name, done, total: bar(done, total, f"{name}: {done:,} of {total:,}"),
         on_round=lambda one, made: _say_round(output, one, made) if with_rounds else None,
+        # Whoever reads these lines may have died: only a line shows that, also where the log cannot be read.
+        on_failed=lambda one, reason: _say_failed(output, one, reason) if with_rounds else None,
     )
     # What a monitor that was killed had found and not told.
     teller.tell()
@@ -281,6 +283,11 @@ def _say_round(output: Output, one: LogMonitor, made: Round) -> None:
         "exit_status": one.exit_status(),
         "findings": [[code, severity, count] for (code, severity), count in sorted(one.counts().items())],
     }
+    output.raw(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def _say_failed(output: Output, one: LogMonitor, reason: str) -> None:
+    line = {"line": "unreadable", "log": one.target.name, "reason": reason}
     output.raw(json.dumps(line, separators=(",", ":")).encode() + b"\n")
 
 

@@ -21,6 +21,7 @@ log = structlog.get_logger()
 
 OnProgress = Callable[[str, int, int], None]
 OnRound = Callable[[LogMonitor, Round], None]
+OnFailed = Callable[[LogMonitor, str], None]
 
 
 class _Stopped(Exception):  # noqa: N818 - nothing is wrong: somebody has said so
@@ -38,8 +39,10 @@ class Rounds:
         *,
         on_progress: OnProgress,
         on_round: OnRound,
+        on_failed: OnFailed = lambda _monitor, _reason: None,
     ) -> None:
         """Nothing is looked at yet."""
+        self._on_failed = on_failed
         self.monitors = monitors
         self._teller = teller
         self._metrics = metrics
@@ -65,6 +68,7 @@ class Rounds:
         except StoreError as error:
             self._metrics.note_failure(name)
             log.warning("monitor.unreadable", log=name, reason=str(error))
+            self._on_failed(monitor, str(error))
             return str(error)
         return "broken" if made.state == "broken" and wait_for_stale else None
 

@@ -345,6 +345,21 @@ def test_once_ends_with_the_status_of_what_stands(workplace: Workplace) -> None:
     assert workplace.run(*follow[:-1], "elsewhere").status == 3
 
 
+def test_a_monitor_whose_reader_has_died_ends_also_where_the_log_cannot_be_read(workplace: Workplace) -> None:
+    public = workplace.directory / "public"
+    publish(public, LOG[: SIZES[0]])
+    process = workplace.start(
+        "monitor", "./public", "--vkey", "log.vkey", "--interval", "0.1", "--rounds", "--state", "kept"
+    )
+    assert process.stdout is not None
+    assert json.loads(process.stdout.readline())["line"] == "round"
+    shutil.rmtree(public)
+    while json.loads(process.stdout.readline())["line"] != "unreadable":
+        pass
+    process.stdout.close()
+    assert process.wait(timeout=60) != 0
+
+
 def test_killed_at_any_time_every_line_is_told_exactly_once(workplace: Workplace) -> None:
     log = open_log()
     log.parties()
