@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +13,7 @@ from ledger.errors import ConflictError, RejectedError, StoreError
 from ledger.ports.credentials import NONCE_WINDOW_S, ApiKey, Credentials, Token
 from ledger.store import credentials as queries
 from ledger.store.credentials import NONCES_DROPPED_MAX, SqlCredentials
-from ledger.store.engine import open_engine
+from tests.conformance.database_suite import DatabaseSuite
 from tests.conformance.service_samples import (
     DAY_MS,
     KINDS,
@@ -58,22 +57,8 @@ def request_token(name: str = "r1", /, **changed: Any) -> Token:
     return replace(pending, **changed)
 
 
-class CredentialsSuite:
+class CredentialsSuite(DatabaseSuite):
     """The properties of the port, on the database at ``url``, whose tables are made."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError("a suite of a database says where it is")
-
-    @pytest.fixture
-    def filled(self) -> Engine:
-        raise NotImplementedError("a suite of a database fills it")
-
-    @pytest.fixture
-    def engine(self, url: str) -> Iterator[Engine]:
-        opened = open_engine(url)
-        yield opened
-        opened.dispose()
 
     @pytest.fixture
     def credentials(self, engine: Engine) -> Credentials:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -14,10 +13,10 @@ from ledger.ports.notices import Contact, NoticeCount, Notices, Retold
 from ledger.ports.obligations import Obligations, Remark
 from ledger.store import notices as notice_queries
 from ledger.store import obligations as obligation_queries
-from ledger.store.engine import open_engine
 from ledger.store.notices import SqlNotices
 from ledger.store.obligations import SqlObligations
 from ledger.store.registry import SqlRegistry
+from tests.conformance.database_suite import DatabaseSuite
 from tests.conformance.notice_samples import attestation, incident_notice, listed, obligation
 from tests.conformance.service_samples import (
     KINDS,
@@ -34,22 +33,8 @@ from tests.conformance.service_samples import (
 LEASE_MS = 60_000
 
 
-class NoticesSuite:
+class NoticesSuite(DatabaseSuite):
     """The properties of both ports, on the database at ``url``, whose tables are made."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError("a suite of a database says where it is")
-
-    @pytest.fixture
-    def filled(self) -> Engine:
-        raise NotImplementedError("a suite of a database fills it")
-
-    @pytest.fixture
-    def engine(self, url: str) -> Iterator[Engine]:
-        opened = open_engine(url)
-        yield opened
-        opened.dispose()
 
     @pytest.fixture
     def notices(self, engine: Engine) -> Notices:

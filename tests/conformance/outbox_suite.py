@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,9 +14,9 @@ from ledger.ports.outbox import HeldEvent, Outbox, Parcel, ParcelState
 from ledger.ports.registry import Registry
 from ledger.store import notes as note_queries
 from ledger.store import outbox as queries
-from ledger.store.engine import open_engine
 from ledger.store.outbox import EXPIRED_KEPT_MS, SqlOutbox
 from ledger.store.registry import SqlRegistry
+from tests.conformance.database_suite import DatabaseSuite
 from tests.conformance.service_samples import (
     DAY_MS,
     KINDS,
@@ -40,22 +39,8 @@ from tests.conformance.service_samples import (
 )
 
 
-class OutboxWorld:
+class OutboxWorld(DatabaseSuite):
     """An outbox on the database at ``url``, whose tables are made, and the registry beside it."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError("a suite of a database says where it is")
-
-    @pytest.fixture
-    def filled(self) -> Engine:
-        raise NotImplementedError("a suite of a database fills it")
-
-    @pytest.fixture
-    def engine(self, url: str) -> Iterator[Engine]:
-        opened = open_engine(url)
-        yield opened
-        opened.dispose()
 
     @pytest.fixture
     def outbox(self, engine: Engine) -> Outbox:

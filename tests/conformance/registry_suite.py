@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -14,9 +14,9 @@ from ledger.errors import RejectedError, StoreError
 from ledger.ports import Change, NewEntry
 from ledger.ports.registry import Registry
 from ledger.store import registry as queries
-from ledger.store.engine import open_engine
 from ledger.store.entries import SqlEntryStore
 from ledger.store.registry import SqlRegistry
+from tests.conformance.database_suite import DatabaseSuite
 from tests.conformance.service_samples import (
     DAY_MS,
     KINDS,
@@ -42,22 +42,8 @@ def entry(seq: int) -> NewEntry:
     return NewEntry(seq, f"kind/{seq}", hashlib.sha256(b"\0" + data).digest(), data, False)
 
 
-class RegistrySuite:
+class RegistrySuite(DatabaseSuite):
     """The properties of the port, on the database at ``url``, whose tables are made."""
-
-    @pytest.fixture
-    def url(self) -> str:
-        raise NotImplementedError("a suite of a database says where it is")
-
-    @pytest.fixture
-    def filled(self) -> Engine:
-        raise NotImplementedError("a suite of a database fills it")
-
-    @pytest.fixture
-    def engine(self, url: str) -> Iterator[Engine]:
-        opened = open_engine(url)
-        yield opened
-        opened.dispose()
 
     @pytest.fixture
     def registry(self, engine: Engine) -> Registry:

@@ -53,6 +53,16 @@ def _granted(stage: Stage, developer: str, *, at: int | None = None) -> Members:
     }
 
 
+def _revoked(stage: Stage, developer: str) -> dict[str, Any]:
+    return {
+        "kind": "grant.revoked",
+        "grant": "g-forged",
+        "account": _person(stage),
+        "developer": developer,
+        "at": _now(stage) - 1,
+    }
+
+
 def _attempted(stage: Stage, developer: str, seq: int, **members: Any) -> Members:
     return {
         "kind": "delivery.attempted",
@@ -130,13 +140,7 @@ def stale_decision(stage: Stage) -> Forced:
         Counter(STALE_DECISION=1),
         _registered(stage),
         _granted(stage, developer, at=_now(stage) - 2),
-        {
-            "kind": "grant.revoked",
-            "grant": "g-forged",
-            "account": _person(stage),
-            "developer": developer,
-            "at": _now(stage) - 1,
-        },
+        _revoked(stage, developer),
         _attempted(stage, developer, size + 2),
         _settled(stage, developer),
     )
@@ -150,13 +154,7 @@ def knowing(stage: Stage) -> Forced:
         Counter(KNOWING_DELIVERY_AFTER_REVOCATION=1),
         _registered(stage),
         _granted(stage, developer, at=_now(stage) - 2),
-        {
-            "kind": "grant.revoked",
-            "grant": "g-forged",
-            "account": _person(stage),
-            "developer": developer,
-            "at": _now(stage) - 1,
-        },
+        _revoked(stage, developer),
         _attempted(stage, developer, size + 3),
         _settled(stage, developer),
     )
